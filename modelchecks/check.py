@@ -1,0 +1,124 @@
+"""What a check is: a frozen dataclass with `needs()` and a pure `evaluate(view)`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Literal, Protocol, runtime_checkable
+
+from modelchecks.errors import EvidenceError
+from modelchecks.evidence import Evidence
+from modelchecks.results import Severity, Status
+from modelchecks.stats.estimate import Estimate
+
+Scope = Literal["variant", "data"]
+
+# Markers for a field's annotation: how its YAML value is written and checked.
+Share = Annotated[float, "share"]
+"""A number between 0 and 1 that may be written `5pp`, `5%` or `0.05`."""
+SplitName = Annotated[str, "split"]
+"""The name of a split that the suite declares under `data:`."""
+SuitePath = Annotated[str, "path"]
+"""A file named relative to the suite file."""
+
+
+def param(help: str, **kwargs: Any) -> Any:
+    """Return a dataclass field whose text `explain` and the JSON Schema show."""
+    return field(metadata={"help": help}, **kwargs)
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeRequest:
+    """Work that a plain pass cannot do, named by a check: which probe, on which split, on what.
+
+    `files` are paths relative to the suite file; their content is part of the probe's key.
+    """
+
+    probe: str
+    split: str
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a check must see: for each split the kinds of evidence, and the probes.
+
+    The kinds are `labels`, `images` (size, dtype and value range of every image), `columns` (the
+    log's other columns), `feature:NAME` and `predictions` (of the case's variant).
+    """
+
+    splits: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    probes: tuple[ProbeRequest, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What `evaluate` answers; the run adds case id, variant, severity and location."""
+
+    status: Status
+    message: str
+    estimate: Estimate | None = None
+    threshold: Mapping[str, float] = field(default_factory=dict)
+    needed: int | None = None
+    structural: bool = False
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+def not_applicable(reason: str) -> Outcome:
+    """Return the outcome of a case that by its structure asks nothing (never for missing data)."""
+    return Outcome("not_applicable", reason, structural=True)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What one case may look at: the merged evidence of its splits and its probes' outcomes."""
+
+    splits: Mapping[str, Evidence | EvidenceError]
+    variant: str | None = None
+    champion: str | None = None
+    probes: Mapping[ProbeRequest, Mapping[str, Any] | EvidenceError] = field(default_factory=dict)
+    cannot_approve: Mapping[str, str] = field(default_factory=dict)
+    """Splits whose labelled rows may not be a random sample, each with the reason and remedy."""
+    class_names: tuple[str, ...] = ()
+
+    def split(self, name: str) -> Evidence:
+        """Return the evidence of a split, or raise the EvidenceError that stands in its place."""
+        found = self.splits.get(name)
+        if found is None:
+            raise EvidenceError(f"no evidence was gathered for split {name!r}")
+        if isinstance(found, EvidenceError):
+            raise found
+        return found
+
+    def probe(self, request: ProbeRequest) -> Mapping[str, Any]:
+        """Return a probe's stored outcome, or raise the EvidenceError that stands in its place."""
+        found = self.probes.get(request)
+        if found is None:
+            raise EvidenceError(f"probe {request.probe!r} on split {request.split!r} did not run")
+        if isinstance(found, EvidenceError):
+            raise found
+        return found
+
+    def class_name(self, label: int) -> str:
+        """Return the declared name of a class, or its number."""
+        return self.class_names[label] if 0 <= label < len(self.class_names) else str(label)
+
+
+@runtime_checkable
+class Check(Protocol):
+    """A question with a threshold; implement it as a frozen dataclass, without a base class.
+
+    The dataclass fields are the YAML keys; the docstring is the text that `explain` prints.
+    `default_severity` says whether a failure blocks, `scope` whether there is a case per variant.
+    """
+
+    default_severity: ClassVar[Severity]
+    scope: ClassVar[Scope]
+
+    def needs(self) -> Needs:
+        """Return what `evaluate` will look at; nothing else is gathered."""
+        ...
+
+    def evaluate(self, view: View) -> Outcome:
+        """Return the outcome, as a pure function of the view; EvidenceError means `errored`."""
+        ...

@@ -1,0 +1,1 @@
+"""Executors map a function over shards; nothing else may differ between them."""

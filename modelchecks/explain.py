@@ -1,0 +1,51 @@
+"""The text of a check for people, made from its docstring and fields."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from pathlib import Path
+from typing import Any
+
+from modelchecks import registry
+from modelchecks.fields import fields_of, has_default
+
+
+def explain(name: str | None, folder: Path) -> str:
+    """Return what a check asks and how it decides; without a name, a line for each check."""
+    if name is None:
+        lines = []
+        for known in registry.names("checks"):
+            first = (registry.find("checks", known, folder).__doc__ or "").strip().split("\n")[0]
+            lines.append(f"{known:18} {first}")
+        return "\n".join([*lines, "", "modelchecks explain CHECK says more.", ""])
+    check = registry.find("checks", name, folder)
+    text = inspect.cleandoc(check.__doc__ or "")
+    per = "one case per variant" if check.scope == "variant" else "one case, about the data"
+    lines = [name, "=" * len(name), text, "", f"Cases: {per}; severity {check.default_severity}."]
+    return "\n".join([*lines, "", "Parameters:", *_parameters(check), ""])
+
+
+def _parameters(check: type) -> list[str]:
+    lines = []
+    for field in dataclasses.fields(check):
+        default = "required" if not has_default(field) else f"default {_shown(field.default)}"
+        help = field.metadata.get("help", "")
+        lines.append(f"  {field.name}: {help} ({default})")
+        inner = next(
+            (
+                option
+                for option in getattr(fields_of(check)[field.name], "__args__", ())
+                if dataclasses.is_dataclass(option) and isinstance(option, type)
+            ),
+            None,
+        )
+        if inner is not None:
+            lines += [f"  {line}" for line in _parameters(inner)]
+    return lines
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return "none" if value is None else str(value)

@@ -1,0 +1,71 @@
+"""Named row features of images: one number per image, from its pixels alone.
+
+A feature is a function from images (n, height, width, channels), all of one shape, to a float
+array (n,). Pixel values are scaled to [0, 1] first: uint8 by 255, floats are taken as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelchecks import registry
+
+Images = NDArray[Any]
+Feature = Callable[[Images], NDArray[np.float64]]
+
+DEFAULT = ("brightness", "contrast", "sharpness", "entropy")
+"""The features that drift checks use where the suite names none."""
+
+
+def resolve(name: str, folder: Path) -> Feature:
+    """Return the feature of that name; raises registry.UnknownName."""
+    feature: Feature = registry.find("features", name, folder)
+    return feature
+
+
+def _grey(images: Images) -> NDArray[np.float32]:
+    """Return luminance (n, height, width) in [0, 1]; an alpha channel is left out."""
+    scale = np.float32(1 / np.iinfo(images.dtype).max) if images.dtype.kind in "ui" else 1.0
+    if images.shape[3] < 3:
+        grey = images[..., 0]
+    else:
+        # ITU-R BT.601 luma, which Pillow's convert("L") uses as well.
+        grey = images[..., :3] @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
+    return np.asarray(grey, dtype=np.float32) * np.float32(scale)
+
+
+def brightness(images: Images) -> NDArray[np.float64]:
+    """Return the mean luminance, 0 (black) to 1 (white)."""
+    return _grey(images).mean(axis=(1, 2), dtype=np.float64)
+
+
+def contrast(images: Images) -> NDArray[np.float64]:
+    """Return the standard deviation of the luminance (RMS contrast), 0 to 0.5."""
+    return _grey(images).std(axis=(1, 2), dtype=np.float64)
+
+
+def sharpness(images: Images) -> NDArray[np.float64]:
+    """Return the mean absolute luminance difference between neighbouring pixels, 0 to 1."""
+    grey = _grey(images)
+    if grey.shape[1] < 2 or grey.shape[2] < 2:
+        return np.zeros(len(grey))
+    down = np.abs(np.diff(grey, axis=1)).mean(axis=(1, 2), dtype=np.float64)
+    across = np.abs(np.diff(grey, axis=2)).mean(axis=(1, 2), dtype=np.float64)
+    return np.asarray((down + across) / 2)
+
+
+def entropy(images: Images) -> NDArray[np.float64]:
+    """Return the Shannon entropy of the luminance histogram (256 bins), 0 to 8 bits."""
+    grey = _grey(images)
+    levels = np.clip(np.rint(np.nan_to_num(grey) * 255), 0, 255).astype(np.int64)
+    rows = np.arange(len(grey))[:, None, None] * 256
+    counts = np.bincount((levels + rows).ravel(), minlength=len(grey) * 256)
+    share = counts.reshape(len(grey), 256) / max(grey[0].size if len(grey) else 1, 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        bits = np.where(share > 0, -share * np.log2(share), 0.0)
+    return np.asarray(bits.sum(axis=1), dtype=np.float64)

@@ -1,0 +1,75 @@
+"""Answers that the log already carries: predicted classes or probability lists, without a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelchecks.collect import Answers, class_ids
+from modelchecks.errors import EvidenceError
+from modelchecks.sources import Batch
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedAnswers:
+    """Reads a variant's answers from one column of the log.
+
+    The column holds class ids, class names (then the suite lists `classes:`), or one list of
+    probabilities (or logits) per row; a null or non-finite answer counts as missing.
+    """
+
+    variant: str
+    column: str
+    classes: Sequence[str]
+
+    def __call__(self, batch: Batch) -> Answers:
+        """Return one answer per row; raises EvidenceError where the column cannot be one."""
+        if self.column not in batch.columns:
+            raise EvidenceError(
+                f"variant {self.variant!r}: the log has no column {self.column!r}, which `logged:` "
+                "names"
+            )
+        column = batch.columns[self.column]
+        where = f"variant {self.variant!r}, logged column {self.column!r}"
+        if column.dtype.kind in "iuf":
+            return self._classes(column.astype(np.float64), where)
+        values = column.tolist()
+        if any(isinstance(value, list) for value in values):
+            return self._lists(values, where)
+        ids = class_ids(column, len(batch), self.classes, where)
+        return self._classes(np.where(ids < 0, np.nan, ids), where)
+
+    def _classes(self, values: NDArray[np.float64], where: str) -> Answers:
+        finite = np.isfinite(values)
+        wrong = finite & ((values < 0) | (values != np.floor(values)))
+        if wrong.any():
+            raise EvidenceError(f"{where}: {values[wrong][0]} is no class id")
+        predicted = np.where(finite, values, -1).astype(np.int64)
+        confidence = np.full(len(values), np.nan, dtype=np.float32)
+        # A log of classes does not say how many outputs there were; 0 stands for unknown.
+        return Answers(predicted, confidence, finite, len(self.classes))
+
+    def _lists(self, values: list[Any], where: str) -> Answers:
+        lengths = {len(value) for value in values if value is not None}
+        if len(lengths) != 1 or 0 in lengths:
+            raise EvidenceError(
+                f"{where}: probability lists have lengths {sorted(lengths)}; every row needs one "
+                "probability per class"
+            )
+        outputs = lengths.pop()
+        blank = [np.nan] * outputs
+        table = np.array(
+            [blank if value is None else value for value in values], dtype=np.float64
+        ).reshape(len(values), outputs)
+        finite = np.isfinite(table).all(axis=1)
+        safe = np.where(finite[:, None], table, 0.0)
+        return Answers(
+            safe.argmax(axis=1).astype(np.int64),
+            safe.max(axis=1).astype(np.float32),
+            finite,
+            outputs,
+        )

@@ -1,0 +1,120 @@
+"""The plan: which cases are asked, what they need together, and the fixed list of shards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from modelchecks.check import ProbeRequest
+from modelchecks.errors import Problem, SuiteError, did_you_mean
+from modelchecks.results import DATA
+from modelchecks.suite import DeclaredCheck, Suite, Variant
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One question to one variant (or, with variant None, to the data)."""
+
+    declared: DeclaredCheck
+    variant: str | None
+
+    @property
+    def id(self) -> str:
+        """The stable name, such as `accuracy_drop[curriculum]` or `schema[data]`."""
+        return f"{self.declared.id}[{self.variant or DATA}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Rows `start` to `stop` (exclusive) of a split; `index` counts from 0."""
+
+    split: str
+    index: int
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class SplitPlan:
+    """What the one pass over a split gathers, and for which variants."""
+
+    split: str
+    kinds: frozenset[str]
+    variants: tuple[Variant, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The selected cases and the union of their needs; `declared` are all cases of the suite."""
+
+    suite: Suite
+    variants: tuple[str, ...]
+    declared: tuple[Case, ...]
+    cases: tuple[Case, ...]
+    splits: tuple[SplitPlan, ...]
+    probes: tuple[ProbeRequest, ...]
+
+
+def all_cases(suite: Suite, variants: Sequence[str] | None = None) -> tuple[Case, ...]:
+    """Return every case of a suite, in the order of the file, for all or the named variants."""
+    names = [variant.name for variant in suite.variants if not variants or variant.name in variants]
+    return tuple(
+        Case(declared, variant)
+        for declared in suite.checks
+        for variant in ([None] if declared.check.scope == "data" else names)
+    )
+
+
+def make_plan(
+    suite: Suite,
+    variants: Sequence[str] | None = None,
+    select: Callable[[Case], bool] = lambda case: True,
+) -> Plan:
+    """Return the plan for the named variants (default: all) and the selected cases.
+
+    Raises SuiteError when a named variant is not declared.
+    """
+    known = [variant.name for variant in suite.variants]
+    wrong = [name for name in variants or () if name not in known]
+    if wrong:
+        raise SuiteError(
+            [
+                Problem(
+                    str(suite.path), 1, 1, f"no variant is named {name!r}{did_you_mean(name, known)}"
+                )
+                for name in wrong
+            ]
+        )
+    declared = all_cases(suite, variants)
+    cases = tuple(case for case in declared if select(case))
+    kinds: dict[str, set[str]] = {}
+    asked: dict[str, set[str]] = {}
+    probes: dict[ProbeRequest, None] = {}
+    for case in cases:
+        needs = case.declared.check.needs()
+        for split, wanted in needs.splits.items():
+            kinds.setdefault(split, set()).update(wanted)
+            if "predictions" in wanted and case.variant is not None:
+                asked.setdefault(split, set()).add(case.variant)
+        for probe in needs.probes:
+            probes[probe] = None
+    splits = tuple(
+        SplitPlan(
+            split.name,
+            frozenset(kinds[split.name]),
+            tuple(v for v in suite.variants if v.name in asked.get(split.name, ())),
+        )
+        for split in suite.splits
+        if split.name in kinds
+    )
+    chosen = tuple(name for name in known if not variants or name in variants)
+    return Plan(suite, chosen, declared, cases, splits, tuple(probes))
+
+
+def shards(split: str, rows: int, shard_rows: int) -> tuple[Shard, ...]:
+    """Return the fixed list of shards of a split of `rows` rows (one empty shard for none)."""
+    starts = range(0, max(rows, 1), shard_rows)
+    return tuple(
+        Shard(split, index, start, min(start + shard_rows, rows))
+        for index, start in enumerate(starts)
+    )

@@ -1,0 +1,152 @@
+"""From a name in a suite to the class or function it means; nothing is imported before it is named.
+
+Names come from the entry-point groups `modelchecks.checks`, `.features`, `.sources` and `.probes`
+(the built-ins use them too) or are written `module:attribute`, the module lying beside the suite
+file or being importable.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+from functools import lru_cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+from modelchecks.errors import ModelchecksError, did_you_mean
+
+Group = Literal["checks", "features", "sources", "probes"]
+
+
+class UnknownName(ModelchecksError):
+    """A suite names something that cannot be found or imported; the message says how to mend it."""
+
+
+@lru_cache
+def names(group: Group) -> tuple[str, ...]:
+    """Return the registered names of a group, sorted."""
+    return tuple(sorted({point.name for point in entry_points(group=f"modelchecks.{group}")}))
+
+
+def find(group: Group, name: str, folder: Path) -> Any:
+    """Return what `name` stands for in `group`; raises UnknownName with the reason."""
+    if ":" in name:
+        return load(name, folder)
+    points = [p for p in entry_points(group=f"modelchecks.{group}") if p.name == name]
+    if not points:
+        raise UnknownName(
+            f"no {group.removesuffix('s')} is named {name!r}{did_you_mean(name, names(group))}"
+        )
+    if len({point.value for point in points}) > 1:
+        owners = ", ".join(sorted(point.value for point in points))
+        raise UnknownName(f"{name!r} is registered more than once: {owners}; remove all but one")
+    try:
+        return points[0].load()
+    except Exception as error:
+        raise UnknownName(
+            f"{name!r} ({points[0].value}) cannot be imported: {type(error).__name__}: {error}"
+        ) from error
+
+
+def load(reference: str, folder: Path) -> Any:
+    """Return the object that `module:attribute` names; raises UnknownName with the reason."""
+    module_name, _, attribute = reference.partition(":")
+    if not module_name or not attribute:
+        raise UnknownName(f"{reference!r} is not of the form `module:attribute`")
+    try:
+        module = _module(module_name, folder)
+    except UnknownName:
+        raise
+    except Exception as error:
+        raise UnknownName(
+            f"module {module_name!r} of {reference!r} cannot be imported: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    value: Any = module
+    for part in attribute.split("."):
+        if not hasattr(value, part):
+            public = [name for name in dir(value) if not name.startswith("_")]
+            raise UnknownName(
+                f"module {module_name!r} has no {part!r}{did_you_mean(part, public)}"
+            )
+        value = getattr(value, part)
+    return value
+
+
+def _beside(module_name: str, folder: Path) -> Path | None:
+    """Return the file of a module or package that lies beside the suite file."""
+    stem = folder.resolve().joinpath(*module_name.split("."))
+    for candidate in (stem / "__init__.py", stem.with_name(stem.name + ".py")):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def _module(module_name: str, folder: Path) -> ModuleType:
+    beside = _beside(module_name, folder)
+    if beside is None:
+        try:
+            return importlib.import_module(module_name)
+        except ModuleNotFoundError as error:
+            if error.name != module_name.split(".")[0] and error.name != module_name:
+                raise
+            raise UnknownName(
+                f"no module {module_name!r} beside the suite file (in {folder}) or installed"
+            ) from error
+    # A name of its own for each folder: two suites may each have a `models.py` beside them, and
+    # taking the other suite's model unseen would be a wrong verdict.
+    place = hashlib.sha256(str(beside).encode()).hexdigest()[:12]
+    unique = f"_modelchecks_{place}_{module_name.replace('.', '_')}"
+    if unique in sys.modules:
+        return sys.modules[unique]
+    package = [str(beside.parent)] if beside.name == "__init__.py" else None
+    spec = importlib.util.spec_from_file_location(
+        unique, beside, submodule_search_locations=package
+    )
+    if spec is None or spec.loader is None:
+        raise UnknownName(f"{beside} cannot be loaded as a Python module")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[unique] = module
+    known = set(sys.modules)
+    sys.path.insert(0, str(folder.resolve()))
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[unique]
+        raise
+    finally:
+        sys.path.remove(str(folder.resolve()))
+        # Siblings that it imported are forgotten by name, for the same reason as above.
+        for name in set(sys.modules) - known:
+            origin = getattr(sys.modules[name], "__file__", None)
+            if origin and Path(origin).is_relative_to(folder.resolve()) and "." not in name:
+                if not name.startswith("_modelchecks_"):
+                    del sys.modules[name]
+    return module
+
+
+def code_digest(reference: str, folder: Path) -> str:
+    """Return a digest of the source that `module:attribute` lives in, without importing it.
+
+    A package beside the suite is digested whole, a module with the modules beside it; an
+    installed one by its file and name. Code that it imports from elsewhere is not seen.
+    """
+    module_name = reference.partition(":")[0]
+    beside = _beside(module_name, folder)
+    digest = hashlib.sha256(reference.encode())
+    if beside is None:
+        spec = importlib.util.find_spec(module_name)
+        files = [Path(spec.origin)] if spec and spec.origin else []
+    elif beside.name == "__init__.py":
+        files = sorted(beside.parent.rglob("*.py"))
+    else:
+        files = sorted(beside.parent.glob("*.py"))
+    for file in files:
+        digest.update(file.name.encode() + b"\0")
+        if file.is_file():
+            digest.update(file.read_bytes())
+    return digest.hexdigest()

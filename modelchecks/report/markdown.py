@@ -1,0 +1,49 @@
+"""The Markdown summary: what a pull request or a step summary shows."""
+
+from __future__ import annotations
+
+import html
+import re
+
+from modelchecks.report.summary import GLYPHS, accuracy_rows, findings, sentence
+from modelchecks.results import Run
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~>@:-])")
+
+
+def escape(text: str) -> str:
+    """Return text that Markdown shows as it is: no markup, no HTML, no mention, one line.
+
+    >>> escape("a|b <script> @x")
+    'a\\\\|b &lt;script&gt; \\\\@x'
+    """
+    flat = " ".join(text.split())
+    return _SPECIAL.sub(r"\\\1", html.escape(flat, quote=False)).replace("\\&", "&")
+
+
+def render(run: Run) -> str:
+    """Return the summary: verdicts, accuracies, findings, and where it all comes from."""
+    lines = [f"## modelchecks: {escape(str(run.suite.get('name', '')))}", ""]
+    lines += [f"- {escape(sentence(run, decision))}" for decision in run.decisions.values()]
+    lines += [
+        "",
+        "| variant | offline accuracy % | live accuracy % | drop | verdict |",
+        "|---|---|---|---|---|",
+    ]
+    for row in accuracy_rows(run):
+        cells = (row.variant, row.offline, row.live, row.drop, row.verdict)
+        lines.append("| " + " | ".join(escape(cell) for cell in cells) + " |")
+    found = findings(run)
+    if found:
+        lines += ["", "### Findings", "", "| | case | severity | message | declared at |"]
+        lines.append("|---|---|---|---|---|")
+    for result in found:
+        place = f"{result.location.path}:{result.location.line}"
+        cells = (result.case, result.severity, result.message, place)
+        row_text = " | ".join(escape(cell) for cell in cells)
+        lines.append(f"| {GLYPHS[result.status]} {result.status} | {row_text} |")
+    passed = sum(result.status == "passed" for result in run.results)
+    lines += ["", f"{passed} of {len(run.results)} cases passed."]
+    lines += [f"- {escape(note)}" for note in run.notes]
+    lines += ["", f"Run {escape(run.run_id)}, {escape(run.finished)}.", ""]
+    return "\n".join(lines)

@@ -1,0 +1,280 @@
+"""The straight line: suite → plan → evidence → results → decisions → run record."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+import traceback
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, get_args
+
+from modelchecks import __version__, gate
+from modelchecks.check import Outcome, ProbeRequest, View
+from modelchecks.errors import EvidenceError
+from modelchecks.evidence import Evidence
+from modelchecks.gather import Gathered, Progress, from_keys, gather
+from modelchecks.plan import Case, Plan, make_plan
+from modelchecks.report import record
+from modelchecks.results import Result, Run, Status
+from modelchecks.store import Store, default_folder
+from modelchecks.suite import Suite
+
+
+def run(
+    suite: Suite,
+    *,
+    variants: Sequence[str] | None = None,
+    select: Callable[[Case], bool] = lambda case: True,
+    store: Store | None = None,
+    fresh: bool = False,
+    progress: Progress = lambda split, done, total: None,
+) -> Run:
+    """Return the record of judging a suite: every case answered, every variant decided.
+
+    `variants` names the variants asked for (default: all), `select` the cases (a deselected
+    blocking case leaves its variants undecided). Raises SuiteError for an unknown variant; data,
+    weights or models that fail do not raise: their cases are `errored`.
+    """
+    started = now()
+    plan = make_plan(suite, variants, select)
+    gathered = gather(plan, store or suite_store(suite), fresh=fresh, progress=progress)
+    results = [judge(plan, case, gathered) for case in plan.cases]
+    return conclude(plan, gathered, results, started)
+
+
+def suite_store(suite: Suite, say: Callable[[str], None] = lambda line: None) -> Store:
+    """Return the evidence store of a suite."""
+    return Store(default_folder(suite.folder), say)
+
+
+def now() -> str:
+    """Return the time in UTC, ISO 8601, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def judge(plan: Plan, case: Case, gathered: Gathered) -> Result:
+    """Return one case's result; whatever goes wrong makes it `errored`, never anything better."""
+    declared = case.declared
+    view = View(
+        gathered.splits,
+        case.variant,
+        plan.suite.champion,
+        gathered.probes,
+        unsampled(plan.suite),
+        plan.suite.classes,
+    )
+    try:
+        outcome = _sound(declared.check.evaluate(view))
+    except EvidenceError as error:
+        outcome = Outcome("errored", str(error))
+    except Exception as error:
+        outcome = Outcome(
+            "errored",
+            f"check {declared.name!r} raised {type(error).__name__}: {error}",
+            details={"traceback": traceback.format_exc()},
+        )
+    return Result(
+        case=case.id,
+        check=declared.name,
+        variant=case.variant,
+        severity=declared.severity,
+        status=outcome.status,
+        message=outcome.message,
+        location=declared.location,
+        estimate=outcome.estimate,
+        threshold=dict(outcome.threshold),
+        needed=outcome.needed,
+        structural=outcome.structural,
+        details=dict(outcome.details),
+    )
+
+
+def _sound(outcome: Outcome) -> Outcome:
+    """Return the outcome if it can be recorded; a check of somebody else's may answer anything."""
+    if not isinstance(outcome, Outcome):
+        raise TypeError(f"evaluate() answered {type(outcome).__name__} instead of Outcome")
+    if outcome.status not in get_args(Status):
+        raise ValueError(f"evaluate() answered status {outcome.status!r}")
+    # Strict: a NaN in a threshold or detail may not pass unseen.
+    json.dumps([dict(outcome.threshold), dict(outcome.details)], allow_nan=False)
+    return outcome
+
+
+def unsampled(suite: Suite) -> dict[str, str]:
+    """Return the splits whose labelled rows may not be a random sample, each with a remedy."""
+    reason = (
+        "how the labelled rows of {!r} were drawn is unknown, so this cannot approve: declare "
+        "`sampling: random` on the split, or `assume_random: reason`"
+    )
+    return {
+        split.name: reason.format(split.name)
+        for split in suite.splits
+        if split.sampling == "unknown" and split.assume_random is None
+    }
+
+
+def conclude(
+    plan: Plan, gathered: Gathered, results: Iterable[Result], started: str
+) -> Run:
+    """Return the run record: the decisions over all declared cases, and where they come from."""
+    suite, judged = plan.suite, tuple(results)
+    return Run(
+        run_id=uuid.uuid4().hex,
+        started=started,
+        finished=now(),
+        suite={
+            "name": suite.name,
+            "path": str(suite.path),
+            "sha256": suite.sha256,
+            "description": suite.description,
+            "champion": suite.champion,
+            "policy": asdict(suite.policy),
+        },
+        variants=_variants(plan, gathered),
+        splits=_splits(plan, gathered),
+        results=judged,
+        decisions=gate.decide(plan.variants, plan.declared, judged),
+        provenance=_provenance(suite, gathered),
+        notes=notes(plan, judged),
+    )
+
+
+def _variants(plan: Plan, gathered: Gathered) -> dict[str, dict[str, Any]]:
+    seen: dict[str, Mapping[str, Any]] = {}
+    for evidence in gathered.splits.values():
+        if isinstance(evidence, Evidence):
+            seen.update(evidence.meta.get("variants", {}))
+    return {
+        variant.name: {
+            "weights_sha256": seen.get(variant.name, {}).get("weights_sha256"),
+            "weights": variant.weights,
+            "model": variant.model,
+            "logged": variant.logged,
+            "trusted": variant.trusted,
+        }
+        for variant in plan.suite.variants
+        if variant.name in plan.variants
+    }
+
+
+def _splits(plan: Plan, gathered: Gathered) -> dict[str, dict[str, Any]]:
+    described: dict[str, dict[str, Any]] = {}
+    for split in plan.suite.splits:
+        found = gathered.splits.get(split.name)
+        if isinstance(found, Evidence):
+            described[split.name] = {
+                "rows": found.total,
+                "fingerprint": found.meta.get("fingerprint"),
+                "labelled": found.labelled,
+            }
+        elif isinstance(found, EvidenceError):
+            described[split.name] = {
+                "rows": None,
+                "fingerprint": None,
+                "labelled": None,
+                "error": str(found),
+            }
+        if split.name in described:
+            described[split.name]["sampling"] = split.sampling
+            described[split.name]["assume_random"] = split.assume_random
+    return described
+
+
+def _provenance(suite: Suite, gathered: Gathered) -> dict[str, Any]:
+    return {
+        "modelchecks": __version__,
+        "python": platform.python_version(),
+        "torch": _installed("torch"),
+        "numpy": _installed("numpy"),
+        "great_expectations": _installed("great-expectations"),
+        "device": suite.compute.device,
+        "seed": suite.compute.seed,
+        "git": _git(suite.folder),
+        "evidence": dict(sorted(gathered.keys.items())),
+        "probes": [
+            {
+                "probe": request.probe,
+                "split": request.split,
+                "files": list(request.files),
+                "key": key,
+            }
+            for request, key in gathered.probe_keys.items()
+        ],
+    }
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _git(folder: Path) -> str | None:
+    """Return the commit that the suite is at, `-dirty` when changed, or None outside git."""
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip() or None
+
+
+def notes(plan: Plan, results: Sequence[Result]) -> tuple[str, ...]:
+    """Return what a reader of any report must be told besides the results."""
+    told = [
+        f"variant {variant.name!r}: weights were loaded as a trusted pickle, which may run code"
+        for variant in plan.suite.variants
+        if variant.trusted and variant.name in plan.variants
+    ]
+    told += [
+        f"split {split.name!r}: rows taken as a random sample because: {split.assume_random}"
+        for split in plan.suite.splits
+        if split.assume_random is not None
+    ]
+    left_out = len(plan.declared) - len(results)
+    if left_out:
+        told.append(f"not a gate run: {left_out} of {len(plan.declared)} cases were not asked")
+    if plan.suite.policy.mode == "observe":
+        told.append("mode: observe; verdicts are recorded and block nothing")
+    if plan.suite.policy.ledger is None:
+        told.append("no ledger, counted as first look at the live rows")
+    return tuple(told)
+
+
+def judge_again(
+    suite: Suite,
+    source: Path,
+    variants: Sequence[str] | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> Run:
+    """Return the record of judging a suite on stored evidence alone: nothing is gathered.
+
+    `source` is the run.json of an earlier gate (its evidence is looked up in the suite's store)
+    or a folder of stored evidence. What is not there makes its cases `errored`.
+    """
+    started = now()
+    plan = make_plan(suite, variants)
+    if source.is_dir():
+        gathered = gather(plan, Store(source, say), collecting=False)
+    else:
+        provenance = record.read(source).provenance
+        probe_keys = {
+            ProbeRequest(item["probe"], item["split"], tuple(item["files"])): item["key"]
+            for item in provenance.get("probes", ())
+        }
+        keys = provenance.get("evidence", {})
+        gathered = from_keys(plan, suite_store(suite, say), keys, probe_keys)
+    results = [judge(plan, case, gathered) for case in plan.cases]
+    return conclude(plan, gathered, results, started)

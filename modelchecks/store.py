@@ -1,0 +1,167 @@
+"""The evidence store: a folder of totals (JSON) and sampled rows (Parquet), content-addressed.
+
+One folder per key, one pair of files per shard. A shard is finished when its JSON file is there:
+it is renamed into place after its rows, and carries both digests, so that a torn or damaged file
+is found and gathered again rather than believed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelchecks.evidence import Evidence, Rows, Totals
+
+
+def default_folder(suite_folder: Path) -> Path:
+    """Return where a suite's evidence lies: $MODELCHECKS_CACHE, or `.modelchecks` beside it."""
+    named = os.environ.get("MODELCHECKS_CACHE")
+    return Path(named) if named else suite_folder / ".modelchecks"
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Evidence on disk under `folder`; `say` hears of damaged files."""
+
+    folder: Path
+    say: Callable[[str], None] = lambda line: None
+
+    def shard_count(self, key: str) -> int | None:
+        """Return how many shards the evidence has, or None when that is not known yet."""
+        body = self._read(self._path(key) / "shards.json")
+        return None if body is None else int(body["shards"])
+
+    def set_shard_count(self, key: str, shards: int, meta: Mapping[str, Any]) -> None:
+        """Record the fixed number of shards, and what the key stands for."""
+        self._write(self._path(key) / "shards.json", {"shards": shards, "meta": dict(meta)})
+
+    def shard(self, key: str, index: int) -> Evidence | None:
+        """Return the stored evidence of one shard; None where it is absent or damaged."""
+        path = self._path(key) / f"{index:06d}.json"
+        body = self._read(path)
+        if body is None:
+            return None
+        rows_path = path.with_suffix(".parquet")
+        try:
+            with rows_path.open("rb") as stream:
+                seen = hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError:
+            seen = ""
+        if seen != body["rows_sha256"]:
+            self.say(f"{rows_path}: damaged or missing; gathering this evidence again")
+            return None
+        return Evidence(
+            body["split"],
+            Totals.from_json(body["totals"]),
+            Rows(_read_rows(rows_path), int(body["limit"])),
+            {},
+            body["meta"],
+        )
+
+    def save_shard(self, key: str, index: int, evidence: Evidence) -> None:
+        """Write one shard's evidence; a reader sees all of it or nothing."""
+        path = self._path(key) / f"{index:06d}.json"
+        digest = _write_rows(path.with_suffix(".parquet"), evidence.rows.columns)
+        body = {
+            "split": evidence.split,
+            "totals": evidence.totals.to_json(),
+            "limit": evidence.rows.limit,
+            "rows_sha256": digest,
+            "meta": dict(evidence.meta),
+        }
+        self._write(path, body)
+
+    def outcome(self, key: str) -> dict[str, Any] | None:
+        """Return a probe's stored outcome; None where it is absent or damaged."""
+        return self._read(self.folder / "probes" / f"{key}.json")
+
+    def save_outcome(self, key: str, outcome: Mapping[str, Any]) -> None:
+        """Write a probe's outcome."""
+        self._write(self.folder / "probes" / f"{key}.json", dict(outcome))
+
+    def _path(self, key: str) -> Path:
+        return self.folder / "evidence" / key
+
+    def _read(self, path: Path) -> dict[str, Any] | None:
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError:
+            return None
+        except UnicodeDecodeError:
+            text = ""
+        try:
+            envelope = json.loads(text)
+            body: dict[str, Any] = envelope["body"]
+            if envelope["sha256"] == _digest(body):
+                return body
+        except (ValueError, KeyError, TypeError):
+            pass
+        self.say(f"{path}: damaged; gathering this evidence again")
+        return None
+
+    def _write(self, path: Path, body: Mapping[str, Any]) -> None:
+        self._prepare(path.parent)
+        text = json.dumps({"sha256": _digest(body), "body": body}, allow_nan=False)
+        _replace(path, lambda file: file.write_text(text, encoding="utf-8"))
+
+    def _prepare(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        ignore = self.folder / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("# written by modelchecks\n*\n", encoding="utf-8")
+
+
+def _digest(body: Mapping[str, Any]) -> str:
+    text = json.dumps(body, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _replace(path: Path, write: Callable[[Path], object]) -> None:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
+    os.close(handle)
+    try:
+        write(Path(name))
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _write_rows(path: Path, columns: Mapping[str, NDArray[Any]]) -> str:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table = pa.table(
+        {
+            name: pa.array(column.tolist(), pa.string()) if column.dtype == object else column
+            for name, column in columns.items()
+        }
+    )
+    _replace(path, lambda file: pq.write_table(table, file, compression="zstd"))
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _read_rows(path: Path) -> dict[str, NDArray[Any]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pq.ParquetFile(path).read()
+    rows: dict[str, NDArray[Any]] = {}
+    for name in table.column_names:
+        column = table[name]
+        if pa.types.is_string(column.type):
+            rows[name] = np.array([*column.to_pylist(), None], dtype=object)[:-1]
+        else:
+            rows[name] = column.to_numpy()
+    return rows

@@ -1,0 +1,103 @@
+"""What the user declared: splits, variants, checks and policy. Frozen, without behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from modelchecks.check import Check
+from modelchecks.results import Location, Severity
+
+Sampling = Literal["random", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Rows from one source: `options` are the fields of the source's dataclass.
+
+    `sampling` says how the labelled rows were drawn from the traffic they stand for. `unknown`
+    can warn and block but not approve, unless `assume_random` gives the reason to trust it.
+    """
+
+    name: str
+    source: str
+    options: Mapping[str, Any]
+    slices: tuple[str, ...] = ()
+    sampling: Sampling = "unknown"
+    assume_random: str | None = None
+    location: Location = field(default=Location("", 1), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One trained model: a factory plus weights, or a column of logged answers.
+
+    `model` is `module:callable` returning a torch module; `transform` is `module:callable` from
+    uint8 images (n, height, width, channels) to the tensor that the model takes (default: NCHW
+    float32 in [0, 1]). `logged` names a column with predicted classes or probability lists.
+    """
+
+    name: str
+    model: str | None = None
+    weights: str | None = None
+    transform: str | None = None
+    logged: str | None = None
+    history: str | None = None
+    trusted: bool = False
+    runs: tuple[Mapping[str, Any], ...] = ()
+    location: Location = field(default=Location("", 1), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How outcomes count: `inconclusive` and `mode` change exit codes, never a verdict."""
+
+    inconclusive: Literal["fail", "warn", "skip"] = "fail"
+    mode: Literal["enforce", "observe"] = "enforce"
+    ledger: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """How evidence is gathered; every field is part of the evidence's key."""
+
+    batch_size: int = 500
+    shard_rows: int = 10_000
+    max_rows: int = 20_000
+    seed: int = 0
+    device: Literal["cpu", "cuda", "mps", "auto"] = "cpu"
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredCheck:
+    """A check as one suite declares it: `name` is its registered name, `id` is unique."""
+
+    name: str
+    id: str
+    check: Check
+    severity: Severity
+    location: Location
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """A whole suite file, valid in itself; `path` is the file that all other paths start from."""
+
+    name: str
+    path: Path
+    splits: tuple[Split, ...]
+    variants: tuple[Variant, ...]
+    checks: tuple[DeclaredCheck, ...]
+    description: str = ""
+    champion: str | None = None
+    classes: tuple[str, ...] = ()
+    policy: Policy = Policy()
+    compute: Compute = Compute()
+    sha256: str = ""
+
+    @property
+    def folder(self) -> Path:
+        """The folder that relative paths and modules of the suite start from."""
+        return self.path.parent
