@@ -92,7 +92,7 @@ def variant_identity(suite: Suite, variant: Variant) -> dict[str, Any]:
         path = suite.folder / variant.weights
         try:
             with path.open("rb") as stream:
-                identity["weights_sha256"] = hashlib.filedigest(stream, "sha256").hexdigest()
+                identity["weights_sha256"] = hashlib.file_digest(stream, "sha256").hexdigest()
         except OSError as error:
             raise EvidenceError(
                 f"variant {variant.name!r}: weights {path} cannot be read "
@@ -100,7 +100,7 @@ def variant_identity(suite: Suite, variant: Variant) -> dict[str, Any]:
             ) from error
     for key, reference in (("code", variant.model), ("transform", variant.transform)):
         if reference is not None:
-            identity[key] = registry.codedigest(reference, suite.folder)
+            identity[key] = registry.code_digest(reference, suite.folder)
     return identity
 
 
@@ -158,4 +158,4 @@ def _version(package: str) -> str | None:
 
 def _feature_code(kinds: frozenset[str], folder: Path) -> dict[str, str]:
     custom = (kind.removeprefix(FEATURE) for kind in kinds if kind.startswith(FEATURE))
-    return {name: registry.codedigest(name, folder) for name in sorted(custom) if ":" in name}
+    return {name: registry.code_digest(name, folder) for name in sorted(custom) if ":" in name}

@@ -7,13 +7,20 @@ Machine Learning Algorithms", arXiv:1708.07747 (MIT licence).
 from __future__ import annotations
 
 import gzip
+import hashlib
+import math
 import os
 import zlib
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from modelchecks.check import param
+from modelchecks.sources import ArraySamples
 
 CLASSES: Final = (
     "T-shirt/top",
@@ -62,7 +69,7 @@ def find_folder(folder: str | Path | None = None, *, cache: str | Path | None = 
         f"a folder must hold {', '.join(f'{name}[.gz]' for name in _FILES)}. Any one of these "
         "mends it:\n"
         "  1. on Debian or Ubuntu: apt-get install dataset-fashion-mnist\n"
-        "  2. with internet access: python -c \"from torchvision.datasets import FashionMNIST as F;"
+        '  2. with internet access: python -c "from torchvision.datasets import FashionMNIST as F;'
         " F('fashion', download=True); F('fashion', train=False, download=True)\" and then "
         f"{_ENVIRONMENT}=fashion\n"
         f"  3. name a folder that has the files: `folder: PATH` in the suite, or "
@@ -76,7 +83,8 @@ def load_pool(folder: str | Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]
     The 60,000 items of the original training files come first, then the 10,000 of the test files.
     Raises ValueError naming the file that is damaged, FileNotFoundError when one is missing.
     """
-    images, labels = [], []
+    images: list[NDArray[np.uint8]] = []
+    labels: list[NDArray[np.uint8]] = []
     for part, rows in _PARTS:
         for (kind, item), into in zip(_KINDS, (images, labels), strict=True):
             path = _file(Path(folder), f"{part}-{kind}")
@@ -115,9 +123,11 @@ def read_idx(path: str | Path) -> NDArray[np.uint8]:
             "magic number of an idx file of unsigned bytes"
         )
     start = 4 + 4 * dimensions
+    if len(raw) < start:
+        raise ValueError(f"{path} is damaged: it ends within its header; get it again")
     shape = tuple(int(size) for size in np.frombuffer(raw[4:start], ">u4"))
-    expected = start + int(np.prod(shape, dtype=np.int64))
-    if len(shape) != dimensions or len(raw) != expected:
+    expected = start + math.prod(shape)
+    if len(raw) != expected:
         raise ValueError(
             f"{path} is damaged: its header {shape} asks for {expected} bytes, "
             f"it has {len(raw)}; remove it and get it again"
@@ -172,3 +182,42 @@ def _file(folder: Path, name: str) -> Path | None:
         if candidate.is_file():
             return candidate
     return None
+
+
+@lru_cache(maxsize=1)
+def _pool(folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Return `load_pool`, read once for the splits of one run."""
+    return load_pool(folder)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FashionMNIST:
+    """Fashion-MNIST's 70,000 images, cut into the case study's seeded, disjoint splits.
+
+    train, val, adapt and offline are drawn alike, with the prior of a catalogue that has few
+    shirts; live_pool is what is left.
+    """
+
+    split: Literal["train", "val", "adapt", "offline", "live_pool"] = param("which rows")
+    folder: str | None = param("folder with the idx files; default: searched for", default=None)
+
+    def _folder(self, suite_folder: Path) -> Path:
+        named = None if self.folder is None else suite_folder / self.folder
+        return find_folder(named, cache=suite_folder / "data" / "fashion-mnist")
+
+    def fingerprint(self, folder: Path) -> str:
+        """Return the digest of the idx files' content and the split's name."""
+        found = self._folder(folder)
+        digest = hashlib.sha256(self.split.encode())
+        for name in _FILES:
+            path = _file(found, name)
+            if path is not None:
+                digest.update(path.read_bytes())
+        return digest.hexdigest()
+
+    def open(self, folder: Path) -> ArraySamples:
+        """Return the split's rows; an id is the row's place in the pool."""
+        images, labels = _pool(self._folder(folder))
+        rows = partition(labels)[self.split]
+        ids = [f"fashion-{row:05d}" for row in rows]
+        return ArraySamples(ids, images[rows][..., None], labels[rows])

@@ -1,0 +1,131 @@
+"""How far two distributions are apart, with bounds that make the decision the same at every n."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelchecks.stats.estimate import Estimate
+from modelchecks.stats.interval import check_alpha
+
+VARIANCE_FLOOR = 0.09
+"""Under F(1 - F) at the point of the largest difference, which chance picks."""
+
+
+def kolmogorov(
+    reference: NDArray[Any], current: NDArray[Any], *, alpha: float = 0.05, features: int = 1
+) -> Estimate:
+    """Return the Kolmogorov distance D of two samples of numbers, ties allowed.
+
+    The upper bound is normal at the point of the largest difference; the lower one holds for
+    `features` such questions at once (Dvoretzky-Kiefer-Wolfowitz with Massart's constant, two
+    sided). `n` is the size of `current`. Raises ValueError that names the argument.
+    """
+    a, b = _sample(reference, "reference"), _sample(current, "current")
+    check_alpha(alpha)
+    _check_features(features)
+    a, b = np.sort(a), np.sort(b)
+    points = np.concatenate([a, b])
+    f = np.searchsorted(a, points, side="right") / len(a)
+    g = np.searchsorted(b, points, side="right") / len(b)
+    at = int(np.argmax(np.abs(f - g)))
+    return _bounded(
+        float(abs(f[at] - g[at])),
+        float(f[at]),
+        float(g[at]),
+        len(a),
+        len(b),
+        alpha,
+        math.log(2 * features / alpha),
+        math.log(2 / 0.025),
+        "kolmogorov",
+    )
+
+
+def total_variation(
+    reference_counts: NDArray[Any], current_counts: NDArray[Any], *, alpha: float = 0.05,
+    features: int = 1,
+) -> Estimate:
+    """Return the total variation distance of two tables of counts over the same categories.
+
+    The upper bound is normal at the set of categories that differs most; the lower one holds for
+    all sets at once (Weissman et al. 2003, Hoeffding's inequality per set) and for `features`
+    such questions. `n` is the total of `current_counts`. Raises ValueError.
+    """
+    a, b = _counts(reference_counts, "reference_counts"), _counts(current_counts, "current_counts")
+    if len(a) != len(b):
+        raise ValueError(f"current_counts: has {len(b)} categories, reference_counts has {len(a)}")
+    check_alpha(alpha)
+    _check_features(features)
+    n, m = int(a.sum()), int(b.sum())
+    more = a / n > b / m
+    f, g = float(a[more].sum() / n), float(b[more].sum() / m)
+    # Sets and their complements are one question each: 2^C - 2 of them, both signs included.
+    used = max(int(((a > 0) | (b > 0)).sum()), 2)
+    sets = used * math.log(2) + math.log1p(-(2.0 ** (1 - used)))
+    return _bounded(
+        max(f - g, 0.0),
+        f,
+        g,
+        n,
+        m,
+        alpha,
+        sets + math.log(features / alpha),
+        sets + math.log(1 / 0.025),
+        "total-variation",
+    )
+
+
+def _bounded(
+    value: float,
+    f: float,
+    g: float,
+    n: int,
+    m: int,
+    alpha: float,
+    log_lower: float,
+    log_low: float,
+    method: str,
+) -> Estimate:
+    from scipy.special import ndtri
+
+    spread = math.sqrt(
+        max(f * (1 - f), VARIANCE_FLOOR) / n + max(g * (1 - g), VARIANCE_FLOOR) / m
+    )
+    scale = math.sqrt(0.5 * (1 / n + 1 / m))
+    return Estimate(
+        value,
+        max(value - scale * math.sqrt(log_low), 0.0),
+        min(value + float(ndtri(0.975)) * spread, 1.0),
+        max(value - scale * math.sqrt(log_lower), 0.0),
+        min(value + float(ndtri(1 - alpha)) * spread, 1.0),
+        alpha,
+        m,
+        method,
+    )
+
+
+def _sample(values: NDArray[Any], name: str) -> NDArray[np.float64]:
+    sample = np.asarray(values, dtype=np.float64)
+    if sample.ndim != 1 or not sample.size:
+        raise ValueError(f"{name}: must be one dimension with at least one value")
+    if np.isnan(sample).any():
+        raise ValueError(f"{name}: holds NaN")
+    return sample
+
+
+def _counts(values: NDArray[Any], name: str) -> NDArray[np.float64]:
+    counts = np.asarray(values, dtype=np.float64)
+    if counts.ndim != 1 or not np.isfinite(counts).all() or (counts < 0).any():
+        raise ValueError(f"{name}: must be counts in one dimension, none negative or NaN")
+    if counts.sum() <= 0:
+        raise ValueError(f"{name}: counts nothing")
+    return counts
+
+
+def _check_features(features: int) -> None:
+    if features < 1:
+        raise ValueError(f"features: {features} is not at least 1")

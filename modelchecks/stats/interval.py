@@ -1,0 +1,143 @@
+"""Bounds on one proportion, and on the difference of two independent ones."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelchecks.stats.estimate import Estimate
+
+Floats = NDArray[np.float64]
+
+
+def check_counts(correct: int, n: int, name: str) -> None:
+    """Raise ValueError that names the argument unless 0 <= correct <= n and n > 0."""
+    for value, label in ((correct, f"{name}_correct"), (n, f"{name}_n")):
+        if isinstance(value, float) and not value.is_integer():
+            raise ValueError(f"{label}: {value} is not a count")
+    if not n > 0:
+        raise ValueError(f"{name}_n: {n} is not positive")
+    if not 0 <= correct <= n:
+        raise ValueError(f"{name}_correct: {correct} is not between 0 and {name}_n = {n}")
+
+
+def check_alpha(alpha: float) -> None:
+    """Raise ValueError unless alpha is between 0 and a half."""
+    if not 0 < alpha < 0.5:
+        raise ValueError(f"alpha: {alpha} is not between 0 and 0.5")
+
+
+def clopper_pearson(correct: Any, n: Any, *, alpha: float) -> tuple[Floats, Floats]:
+    """Return the exact one-sided level-alpha limits of a proportion; arrays broadcast.
+
+    Source: Clopper and Pearson (1934), by beta quantiles.
+    """
+    from scipy.special import betaincinv
+
+    x, n = np.asarray(correct, dtype=np.float64), np.asarray(n, dtype=np.float64)
+    # max(): betaincinv is undefined where a count is 0; those limits are 0 and 1.
+    low = np.where(x > 0, betaincinv(np.maximum(x, 1), n - x + 1, alpha), 0.0)
+    high = np.where(x < n, betaincinv(x + 1, np.maximum(n - x, 1), 1 - alpha), 1.0)
+    return low, high
+
+
+def wilson(correct: float, n: float, *, alpha: float) -> tuple[float, float]:
+    """Return the one-sided level-alpha score limits of a proportion (Wilson 1927)."""
+    from scipy.special import ndtri
+
+    z = float(ndtri(1 - alpha))
+    p = correct / n
+    middle = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    # A limit of 0 or 1 is exact there; the formula misses it by rounding.
+    return (0.0 if correct == 0 else middle - half), (1.0 if correct == n else middle + half)
+
+
+def proportion(correct: int, n: int, *, alpha: float = 0.05) -> Estimate:
+    """Return one accuracy with Clopper-Pearson decision bounds and a Wilson 95 % interval."""
+    check_counts(correct, n, "sample")
+    check_alpha(alpha)
+    lower, upper = clopper_pearson(correct, n, alpha=alpha)
+    low, high = wilson(correct, n, alpha=0.025)
+    return Estimate(
+        correct / n, low, high, float(lower), float(upper), alpha, int(n), "clopper-pearson"
+    )
+
+
+def newcombe(
+    first_correct: int, first_n: int, second_correct: int, second_n: int, *, alpha: float = 0.025
+) -> tuple[float, float]:
+    """Return one-sided level-alpha limits of p1 - p2, independent samples.
+
+    Source: Newcombe (1998), Statistics in Medicine 17, 873-890, method 10 (score limits).
+
+    >>> [round(limit, 4) for limit in newcombe(56, 70, 48, 80)]
+    [0.0524, 0.3339]
+    """
+    check_counts(first_correct, first_n, "first")
+    check_counts(second_correct, second_n, "second")
+    p1, p2 = first_correct / first_n, second_correct / second_n
+    l1, u1 = wilson(first_correct, first_n, alpha=alpha)
+    l2, u2 = wilson(second_correct, second_n, alpha=alpha)
+    d = p1 - p2
+    return d - math.hypot(p1 - l1, u2 - p2), d + math.hypot(u1 - p1, p2 - l2)
+
+
+def proportion_drop(
+    offline_correct: int, offline_n: int, live_correct: int, live_n: int, *, alpha: float = 0.05
+) -> Estimate:
+    """Return the drop p_offline - p_live of two independent samples.
+
+    The decision bounds are MOVER with one-sided Clopper-Pearson limits, each of level alpha; the
+    two-sided 95 % interval is Newcombe's. `n` is the number of live rows. Raises ValueError.
+
+    Source: Zou and Donner (2008), Statistics in Medicine 27, 1693-1702; Newcombe (1998).
+
+    >>> drop = proportion_drop(9400, 10000, 470, 500)
+    >>> round(drop.lower_bound, 5), round(drop.upper_bound, 5)
+    (-0.01698, 0.02087)
+    """
+    check_counts(offline_correct, offline_n, "offline")
+    check_counts(live_correct, live_n, "live")
+    check_alpha(alpha)
+    p1, p2 = offline_correct / offline_n, live_correct / live_n
+    l1, u1 = clopper_pearson(offline_correct, offline_n, alpha=alpha)
+    l2, u2 = clopper_pearson(live_correct, live_n, alpha=alpha)
+    drop = p1 - p2
+    low, high = newcombe(offline_correct, offline_n, live_correct, live_n)
+    return Estimate(
+        drop,
+        low,
+        high,
+        drop - math.hypot(p1 - float(l1), float(u2) - p2),
+        drop + math.hypot(float(u1) - p1, p2 - float(l2)),
+        alpha,
+        int(live_n),
+        "mover-cp",
+    )
+
+
+def drop_p_value(
+    offline_correct: int, offline_n: int, live_correct: int, live_n: int, *, max_drop: float
+) -> float:
+    """Return the smallest alpha at which the drop is shown to exceed `max_drop`.
+
+    1.0 where no alpha below a half shows it.
+    """
+    from scipy.optimize import brentq
+
+    def short(alpha: float) -> float:
+        drop = proportion_drop(offline_correct, offline_n, live_correct, live_n, alpha=alpha)
+        return drop.lower_bound - max_drop
+
+    smallest, largest = 1e-15, 0.5 - 1e-9
+    if not math.isfinite(max_drop):
+        raise ValueError(f"max_drop: {max_drop} is not a finite number")
+    if short(largest) <= 0:
+        return 1.0
+    if short(smallest) > 0:
+        return smallest
+    return float(brentq(short, smallest, largest, xtol=1e-14, rtol=1e-12))
