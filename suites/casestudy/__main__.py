@@ -1,0 +1,88 @@
+"""`python suites/casestudy gate`: make what the case study needs, judge it, compare with the paper.
+
+Exit 0 when the gate ran and said what the case study expects, 1 when it said something else, else
+the gate's own code. `python suites/casestudy prepare` stops before the gate.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+SUITES = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(SUITES))
+
+from casestudy.prepare import prepare  # noqa: E402
+
+from modelchecks.errors import RecordError  # noqa: E402
+from modelchecks.gate import BLOCKED  # noqa: E402
+from modelchecks.report import record  # noqa: E402
+from modelchecks.results import Run  # noqa: E402
+
+SUITE = "fashion.suite.yaml"
+RANGES = {
+    # variant: (offline, live) accuracy, lowest and highest that the case study allows
+    "baseline": ((0.914, 0.931), (0.75, 0.81)),
+    "domain_adapted": ((0.928, 0.944), (0.75, 0.81)),
+    "curriculum": ((0.934, 0.949), (0.75, 0.81)),
+}
+
+
+def unexpected(run: Run) -> list[str]:
+    """Return what of a run is not as the case study expects; empty when all is."""
+    wrong = []
+    drops = {r.variant: r for r in run.results if r.check == "accuracy_drop"}
+    for variant, ranges in RANGES.items():
+        decision, result = run.decisions.get(variant), drops.get(variant)
+        if decision is None or decision.verdict != "blocked":
+            wrong.append(f"{variant}: expected blocked, got {decision and decision.verdict}")
+        if result is None or result.status != "failed":
+            wrong.append(f"{variant}: expected its accuracy_drop case to fail")
+            continue
+        for split, (low, high) in zip(("offline", "live"), ranges, strict=True):
+            value = result.details[split]["value"]
+            if not low <= value <= high:
+                wrong.append(f"{variant}: {split} accuracy {value:.4f} is not in {low} to {high}")
+    return wrong
+
+
+def main() -> int:
+    """Run the command named on the command line."""
+    command = sys.argv[1:]
+    if command not in (["gate"], ["prepare"]):
+        print(f"usage: python {Path(sys.argv[0])} gate|prepare", file=sys.stderr)
+        return 2
+    try:
+        prepare(SUITES)
+    except (OSError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    if command == ["prepare"]:
+        return 0
+    root = SUITES.parent
+    suite = SUITES.relative_to(root) / SUITE
+    reports = Path("reports")
+    gate = [sys.executable, "-m", "modelchecks", "gate", str(suite), "--report", str(reports)]
+    code = subprocess.run(gate, cwd=root, check=False).returncode
+    if code != BLOCKED:
+        print(f"the gate exited {code}; the case study expects {BLOCKED} (blocked)")
+        return code or 1
+    try:
+        run = record.read(root / reports / "fashion-live-gate" / "run.json")
+    except RecordError as error:
+        print(error, file=sys.stderr)
+        return 2
+    wrong = unexpected(run)
+    if wrong:
+        print("not what the case study expects:", *wrong, sep="\n  ")
+        return 1
+    print(
+        "\nas the case study expects: offline accuracy rises from variant to variant, live "
+        "accuracy does not,\nand the gate blocks all three (so `modelchecks gate` itself exits 1)."
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
