@@ -42,8 +42,8 @@ _HOME = {
 }
 
 __all__ = [
-    "DeclaredCheck",
     "Decision",
+    "DeclaredCheck",
     "Evidence",
     "EvidenceError",
     "Needs",

@@ -28,7 +28,10 @@ class _Commands(click.Group):
         return list(self.commands)
 
 
-@click.group(cls=_Commands, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+_settings = {"help_option_names": ["-h", "--help"]}
+
+
+@click.group(cls=_Commands, epilog=EXIT_CODES, context_settings=_settings)
 @click.version_option(__version__, prog_name="modelchecks")
 def cli() -> None:
     """Decide whether a trained model may go live.
@@ -91,7 +94,8 @@ def gate(
     asked = [name.strip() for name in formats.split(",") if name.strip()]
     for name in asked:
         if name not in FORMATS:
-            raise click.BadParameter(f"{name!r} is none of {', '.join(FORMATS)}", param_hint="--format")
+            known = ", ".join(FORMATS)
+            raise click.BadParameter(f"{name!r} is none of {known}", param_hint="--format")
     if executor != "local":
         raise click.BadParameter(
             f"{executor!r} is planned and not built yet; leave it out or say `local`",

@@ -116,7 +116,10 @@ def collect(
                 table.pop(column, None)
     rows = {key: np.concatenate([t[key] for t in tables]) for key in tables[0]} if tables else {}
     totals = Totals(
-        dict(tally.counts), tally.lows, tally.highs, {k: tuple(v) for k, v in tally.examples.items()}
+        dict(tally.counts),
+        tally.lows,
+        tally.highs,
+        {k: tuple(v) for k, v in tally.examples.items()},
     )
     sample = Rows(rows, job.suite.compute.max_rows).bounded()
     return Evidence(shard.split, totals, sample, failures, job.meta)
@@ -129,12 +132,13 @@ def _columns_wanted(job: Job) -> list[str]:
 
 def _identify(job: Job, batch: Batch, start: int, tally: _Tally) -> dict[str, NDArray[Any]]:
     """Count rows and labels; return the columns that every row has."""
+    where = f"split {job.split.name!r}"
     tally.counts["rows",] += len(batch)
     table: dict[str, NDArray[Any]] = {
         "index": np.arange(start, start + len(batch), dtype=np.int64),
         "priority": priorities(batch.ids, job.suite.compute.seed),
         "id": np.array([*batch.ids, None], dtype=object)[:-1],
-        "label": class_ids(batch.labels, len(batch), job.suite.classes, f"split {job.split.name!r}"),
+        "label": class_ids(batch.labels, len(batch), job.suite.classes, where),
     }
     tally.per_class(("label",), table["label"][table["label"] != UNLABELLED])
     logged = {variant.logged for variant in job.plan.variants}
@@ -263,7 +267,7 @@ def _answer(
     silent = ~answers.finite
     if silent.any():
         tally.counts["nonfinite", name] += int(silent.sum())
-        tally.example(("nonfinite", name), [batch.ids[i] for i in np.flatnonzero(silent)])
+        tally.example(("nonfinite", name), [batch.ids[i] for i in np.flatnonzero(silent).tolist()])
     tally.per_class(("predicted", name), answers.predicted[answers.finite])
     judged = answers.finite & (table["label"] != UNLABELLED)
     pairs = np.stack([table["label"][judged], answers.predicted[judged]])

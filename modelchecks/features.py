@@ -23,7 +23,7 @@ DEFAULT = ("brightness", "contrast", "sharpness", "entropy")
 
 
 def resolve(name: str, folder: Path) -> Feature:
-    """Return the feature of that name; raises registry.UnknownName."""
+    """Return the feature of that name; raises registry.UnknownNameError."""
     feature: Feature = registry.find("features", name, folder)
     return feature
 
@@ -41,12 +41,12 @@ def _grey(images: Images) -> NDArray[np.float32]:
 
 def brightness(images: Images) -> NDArray[np.float64]:
     """Return the mean luminance, 0 (black) to 1 (white)."""
-    return _grey(images).mean(axis=(1, 2), dtype=np.float64)
+    return np.asarray(_grey(images).mean(axis=(1, 2), dtype=np.float64))
 
 
 def contrast(images: Images) -> NDArray[np.float64]:
     """Return the standard deviation of the luminance (RMS contrast), 0 to 0.5."""
-    return _grey(images).std(axis=(1, 2), dtype=np.float64)
+    return np.asarray(_grey(images).std(axis=(1, 2), dtype=np.float64))
 
 
 def sharpness(images: Images) -> NDArray[np.float64]:

@@ -97,9 +97,7 @@ class Reader:
         for field in dataclasses.fields(cls):
             if field.name not in items and field.name not in given and not has_default(field):
                 help = field.metadata.get("help", "")
-                self.report(
-                    node, f"{what} needs `{field.name}`" + (f" ({help})" if help else "")
-                )
+                self.report(node, f"{what} needs `{field.name}`" + (f" ({help})" if help else ""))
                 sound = False
         # Splits that a default names are used as well, and must be there.
         for name, hint in hints.items():
@@ -233,7 +231,7 @@ def plain(node: yaml.Node) -> Any:
     if isinstance(node, yaml.SequenceNode):
         return [plain(item) for item in node.value]
     try:
-        return _CONSTRUCTOR.construct_object(node)  # type: ignore[no-untyped-call]
+        return _CONSTRUCTOR.construct_object(node)
     except (ValueError, yaml.YAMLError):
         return node.value
 
@@ -271,9 +269,7 @@ def json_schema(hint: Any) -> dict[str, Any]:
         return json_schema(args[0])
     if origin in (Union, types.UnionType):
         return {
-            "anyOf": [
-                {"type": "null"} if arg is type(None) else json_schema(arg) for arg in args
-            ]
+            "anyOf": [{"type": "null"} if arg is type(None) else json_schema(arg) for arg in args]
         }
     if origin is Literal:
         return {"enum": list(args)}

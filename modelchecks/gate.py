@@ -76,9 +76,7 @@ def forgiven(run: Run, fail_on: FailOn = "undecided") -> tuple[str, ...]:
         for decision in run.decisions.values()
         if decision.verdict == "undecided"
         and decision.reasons
-        and all(
-            status == "inconclusive" for status in reason_statuses(run, decision).values()
-        )
+        and all(status == "inconclusive" for status in reason_statuses(run, decision).values())
     )
 
 

@@ -41,7 +41,7 @@ def describe(suite: Suite, plan: SplitPlan) -> tuple[Job, dict[str, str]]:
     split = next(split for split in suite.splits if split.name == plan.split)
     try:
         fingerprint = open_source(suite, split).fingerprint(suite.folder)
-    except (OSError, ValueError, registry.UnknownName) as error:
+    except (OSError, ValueError, registry.UnknownNameError) as error:
         raise EvidenceError(f"split {split.name!r}: {error}") from error
     failures: dict[str, str] = {}
     variants: dict[str, Any] = {}

@@ -20,7 +20,7 @@ Transform = Callable[[NDArray[Any]], torch.Tensor]
 
 
 def to_tensor(images: NDArray[Any]) -> torch.Tensor:
-    """Return images (n, h, w, c) as float32 (n, c, h, w): integers scaled to [0, 1], floats as is."""
+    """Return images (n, h, w, c) as float32 (n, c, h, w); integers are scaled to [0, 1]."""
     tensor = torch.from_numpy(np.array(images, copy=True)).permute(0, 3, 1, 2)
     if images.dtype.kind in "ui":
         return tensor.float().div_(float(np.iinfo(images.dtype).max))
@@ -39,7 +39,7 @@ class Model:
                 registry.load(variant.transform, folder) if variant.transform else to_tensor
             )
             module = registry.load(str(variant.model), folder)()
-        except registry.UnknownName as error:
+        except registry.UnknownNameError as error:
             raise EvidenceError(f"variant {variant.name!r}: {error}") from error
         except Exception as error:
             raise EvidenceError(

@@ -114,9 +114,7 @@ class _SuiteReader:
             return read(items[name][1]) if name in items else default
 
         name = part("suite", lambda node: reader.value(node, str, "`suite`"), "")
-        description = part(
-            "description", lambda node: reader.value(node, str, "`description`"), ""
-        )
+        description = part("description", lambda node: reader.value(node, str, "`description`"), "")
         classes = part("classes", self._classes, ())
         splits = part("data", self._splits, ())
         variants = part("variants", self._variants, ())
@@ -186,10 +184,8 @@ class _SuiteReader:
             options = reader.build(cls, inner, f"{what} (source {source})")
             if options is not INVALID and not isinstance(options, Source):
                 reader.report(own["source"], f"{source!r} has no `fingerprint` and `open`")
-        slices = (
-            reader.value(own["slices"], tuple[str, ...], "`slices`") if "slices" in own else ()
-        )
-        sampling = self._sampling(own["sampling"]) if "sampling" in own else "unknown"
+        slices = reader.value(own["slices"], tuple[str, ...], "`slices`") if "slices" in own else ()
+        sampling: Any = self._sampling(own["sampling"]) if "sampling" in own else "unknown"
         assumed = (
             reader.value(own["assume_random"], str | None, "`assume_random`")
             if "assume_random" in own
@@ -224,7 +220,7 @@ class _SuiteReader:
     def _find(self, group: registry.Group, name: str, node: yaml.Node) -> Any:
         try:
             found = registry.find(group, name, self.path.parent)
-        except registry.UnknownName as error:
+        except registry.UnknownNameError as error:
             self.reader.report(node, str(error))
             return None
         if not (isinstance(found, type) and dataclasses.is_dataclass(found)):
@@ -278,9 +274,10 @@ class _SuiteReader:
 
     def _compute(self, node: yaml.Node) -> Any:
         compute = self.reader.build(Compute, node, "`compute`")
-        if compute is not INVALID and min(
-            compute.batch_size, compute.shard_rows, compute.max_rows
-        ) < 1:
+        if (
+            compute is not INVALID
+            and min(compute.batch_size, compute.shard_rows, compute.max_rows) < 1
+        ):
             return self.reader.report(node, "`compute`: sizes must be at least 1")
         return compute
 
@@ -301,7 +298,7 @@ class _SuiteReader:
         if isinstance(node, yaml.ScalarNode) and isinstance(plain(node), str):
             # `- label_drift` alone is a check with all its defaults.
             empty = yaml.ScalarNode("tag:yaml.org,2002:null", "", node.start_mark, node.end_mark)
-            items = {node.value: (node, empty)}
+            items: dict[str, tuple[yaml.Node, yaml.Node]] = {node.value: (node, empty)}
         else:
             items = reader.mapping(node, "a check")
         names = [name for name in items if name not in ("severity", "id")]
@@ -327,7 +324,7 @@ class _SuiteReader:
         if cls is not None and check is INVALID:
             # Its fields were reported; their splits are not to be called unused on top.
             reader.used_splits |= set(reader.splits)
-        severity = getattr(cls, "default_severity", "block")
+        severity: Any = getattr(cls, "default_severity", "block")
         if "severity" in items:
             severity = reader.value(items["severity"][1], Severity, "`severity`")
         base = name.replace(":", ".")
@@ -340,9 +337,7 @@ class _SuiteReader:
                     f"`id` {case_id!r} may hold only letters, digits, '_', '-' and '.'",
                 )
             if case_id in taken:
-                reader.report(
-                    items["id"][1], f"`id` {case_id!r} is taken in line {taken[case_id]}"
-                )
+                reader.report(items["id"][1], f"`id` {case_id!r} is taken in line {taken[case_id]}")
         else:
             number = 1
             while case_id in taken:

@@ -65,7 +65,7 @@ class LoggedAnswers:
         table = np.array(
             [blank if value is None else value for value in values], dtype=np.float64
         ).reshape(len(values), outputs)
-        finite = np.isfinite(table).all(axis=1)
+        finite = np.asarray(np.isfinite(table).all(axis=1))
         safe = np.where(finite[:, None], table, 0.0)
         return Answers(
             safe.argmax(axis=1).astype(np.int64),

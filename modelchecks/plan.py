@@ -80,7 +80,10 @@ def make_plan(
         raise SuiteError(
             [
                 Problem(
-                    str(suite.path), 1, 1, f"no variant is named {name!r}{did_you_mean(name, known)}"
+                    str(suite.path),
+                    1,
+                    1,
+                    f"no variant is named {name!r}{did_you_mean(name, known)}",
                 )
                 for name in wrong
             ]

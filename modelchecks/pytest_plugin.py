@@ -63,9 +63,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=["fail", "warn", "skip"],
         help="what an inconclusive case is to pytest (default: as the suite's policy says)",
     )
-    group.addoption(
-        "--modelchecks-no-cache", action="store_true", help="gather all evidence again"
-    )
+    group.addoption("--modelchecks-no-cache", action="store_true", help="gather all evidence again")
     parser.addini("modelchecks_variant", "variants to judge", type="args", default=[])
     parser.addini("modelchecks_report", "folder for the reports", default="")
     parser.addini("modelchecks_executor", "local, or ray", default="local")
@@ -81,6 +79,8 @@ def _option(config: pytest.Config, name: str) -> Any:
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse what cannot be honoured, before anything runs."""
     config.stash[_SESSION] = _Session()
+    # A warning of ours is an answer, not an accident: `filterwarnings = error` must not fail it.
+    config.addinivalue_line("filterwarnings", f"always::{__name__}.ModelchecksWarning")
     executor = _option(config, "executor")
     if executor != "local":
         raise pytest.UsageError(
@@ -184,7 +184,8 @@ class CaseItem(pytest.Item):
     def _outcome(self, result: Result) -> None:
         policy = self.suite.policy
         place = f"{result.location.path}:{result.location.line}"
-        text = f"{result.case} {result.status}: {result.message}\n  declared at {place}"
+        word = "" if result.status == "failed" else f"{result.status}: "
+        text = f"{word}{result.message}\n  declared at {place}"
         if "traceback" in result.details:
             text += f"\n{result.details['traceback']}"
         if result.status == "passed":

@@ -22,7 +22,7 @@ from modelchecks.errors import ModelchecksError, did_you_mean
 Group = Literal["checks", "features", "sources", "probes"]
 
 
-class UnknownName(ModelchecksError):
+class UnknownNameError(ModelchecksError):
     """A suite names something that cannot be found or imported; the message says how to mend it."""
 
 
@@ -33,36 +33,38 @@ def names(group: Group) -> tuple[str, ...]:
 
 
 def find(group: Group, name: str, folder: Path) -> Any:
-    """Return what `name` stands for in `group`; raises UnknownName with the reason."""
+    """Return what `name` stands for in `group`; raises UnknownNameError with the reason."""
     if ":" in name:
         return load(name, folder)
     points = [p for p in entry_points(group=f"modelchecks.{group}") if p.name == name]
     if not points:
-        raise UnknownName(
+        raise UnknownNameError(
             f"no {group.removesuffix('s')} is named {name!r}{did_you_mean(name, names(group))}"
         )
     if len({point.value for point in points}) > 1:
         owners = ", ".join(sorted(point.value for point in points))
-        raise UnknownName(f"{name!r} is registered more than once: {owners}; remove all but one")
+        raise UnknownNameError(
+            f"{name!r} is registered more than once: {owners}; remove all but one"
+        )
     try:
         return points[0].load()
     except Exception as error:
-        raise UnknownName(
+        raise UnknownNameError(
             f"{name!r} ({points[0].value}) cannot be imported: {type(error).__name__}: {error}"
         ) from error
 
 
 def load(reference: str, folder: Path) -> Any:
-    """Return the object that `module:attribute` names; raises UnknownName with the reason."""
+    """Return the object that `module:attribute` names; raises UnknownNameError with the reason."""
     module_name, _, attribute = reference.partition(":")
     if not module_name or not attribute:
-        raise UnknownName(f"{reference!r} is not of the form `module:attribute`")
+        raise UnknownNameError(f"{reference!r} is not of the form `module:attribute`")
     try:
         module = _module(module_name, folder)
-    except UnknownName:
+    except UnknownNameError:
         raise
     except Exception as error:
-        raise UnknownName(
+        raise UnknownNameError(
             f"module {module_name!r} of {reference!r} cannot be imported: "
             f"{type(error).__name__}: {error}"
         ) from error
@@ -70,7 +72,7 @@ def load(reference: str, folder: Path) -> Any:
     for part in attribute.split("."):
         if not hasattr(value, part):
             public = [name for name in dir(value) if not name.startswith("_")]
-            raise UnknownName(
+            raise UnknownNameError(
                 f"module {module_name!r} has no {part!r}{did_you_mean(part, public)}"
             )
         value = getattr(value, part)
@@ -94,7 +96,7 @@ def _module(module_name: str, folder: Path) -> ModuleType:
         except ModuleNotFoundError as error:
             if error.name != module_name.split(".")[0] and error.name != module_name:
                 raise
-            raise UnknownName(
+            raise UnknownNameError(
                 f"no module {module_name!r} beside the suite file (in {folder}) or installed"
             ) from error
     # A name of its own for each folder: two suites may each have a `models.py` beside them, and
@@ -108,7 +110,7 @@ def _module(module_name: str, folder: Path) -> ModuleType:
         unique, beside, submodule_search_locations=package
     )
     if spec is None or spec.loader is None:
-        raise UnknownName(f"{beside} cannot be loaded as a Python module")
+        raise UnknownNameError(f"{beside} cannot be loaded as a Python module")
     module = importlib.util.module_from_spec(spec)
     sys.modules[unique] = module
     known = set(sys.modules)
@@ -123,9 +125,9 @@ def _module(module_name: str, folder: Path) -> ModuleType:
         # Siblings that it imported are forgotten by name, for the same reason as above.
         for name in set(sys.modules) - known:
             origin = getattr(sys.modules[name], "__file__", None)
-            if origin and Path(origin).is_relative_to(folder.resolve()) and "." not in name:
-                if not name.startswith("_modelchecks_"):
-                    del sys.modules[name]
+            inside = origin and Path(origin).is_relative_to(folder.resolve())
+            if inside and not name.startswith("_modelchecks_"):
+                del sys.modules[name]
     return module
 
 

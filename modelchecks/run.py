@@ -119,9 +119,7 @@ def unsampled(suite: Suite) -> dict[str, str]:
     }
 
 
-def conclude(
-    plan: Plan, gathered: Gathered, results: Iterable[Result], started: str
-) -> Run:
+def conclude(plan: Plan, gathered: Gathered, results: Iterable[Result], started: str) -> Run:
     """Return the run record: the decisions over all declared cases, and where they come from."""
     suite, judged = plan.suite, tuple(results)
     return Run(

@@ -45,9 +45,7 @@ def interval(low: float, high: float, digits: int = 1) -> str:
 
 def accuracy(estimate: Estimate) -> str:
     """Return an accuracy with its interval and n: '79.0 % [78.2, 79.8] (n 10,000)'."""
-    return (
-        f"{percent(estimate.value)} {interval(estimate.low, estimate.high)} (n {estimate.n:,})"
-    )
+    return f"{percent(estimate.value)} {interval(estimate.low, estimate.high)} (n {estimate.n:,})"
 
 
 def listing(texts: Sequence[str], limit: int = 3) -> str:

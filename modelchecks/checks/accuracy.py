@@ -54,9 +54,7 @@ class AccuracyDrop:
         variant, alpha = str(view.variant), 1 - self.confidence
         offline_correct, offline_n = view.split(self.offline).correct(variant)
         live_correct, live_n = view.split(self.live).correct(variant)
-        drop = stats.proportion_drop(
-            offline_correct, offline_n, live_correct, live_n, alpha=alpha
-        )
+        drop = stats.proportion_drop(offline_correct, offline_n, live_correct, live_n, alpha=alpha)
         offline = stats.proportion(offline_correct, offline_n, alpha=alpha)
         live = stats.proportion(live_correct, live_n, alpha=alpha)
         status = stats.decide(drop, self.max_drop)
@@ -139,17 +137,13 @@ class AccuracyFloor:
         elif status == "failed":
             message = f"{seen}; at most {percent(estimate.upper_bound)}, below the floor of {floor}"
         else:
-            needed = stats.labels_needed_floor(
-                estimate.value, floor=self.min_accuracy, alpha=alpha
-            )
+            needed = stats.labels_needed_floor(estimate.value, floor=self.min_accuracy, alpha=alpha)
             message = (
                 f"{seen}; it may be {percent(estimate.lower_bound)} to "
                 f"{percent(estimate.upper_bound)} and {floor} is asked. "
                 f"{settle(needed, n, 'labelled rows')}"
             )
-        outcome = Outcome(
-            status, message, estimate, {"min_accuracy": self.min_accuracy}, needed
-        )
+        outcome = Outcome(status, message, estimate, {"min_accuracy": self.min_accuracy}, needed)
         return hold_if_unsampled(outcome, view, self.split)
 
 

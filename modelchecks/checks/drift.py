@@ -16,7 +16,7 @@ from modelchecks.errors import EvidenceError
 from modelchecks.evidence import FEATURE
 from modelchecks.results import Severity
 from modelchecks.stats.estimate import Estimate
-from modelchecks.wording import interval, listing, threshold
+from modelchecks.wording import listing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,9 +62,7 @@ class FeatureDrift:
 
     def evaluate(self, view: View) -> Outcome:
         """Return the decision over all properties; the estimate is that of the worst one."""
-        effects = {
-            name: self._effect(view, name, len(self.features)) for name in self.features
-        }
+        effects = {name: self._effect(view, name, len(self.features)) for name in self.features}
         return _judge(effects, self.max_effect, "D", "image properties", self.reference)
 
     def _effect(self, view: View, name: str, features: int) -> Estimate:

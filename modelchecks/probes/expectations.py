@@ -39,10 +39,8 @@ def table(evidence: Evidence) -> pd.DataFrame:
         prefix, _, plain = name.partition(":")
         # An image column wins over a log column of the same name: it is what was really decoded.
         if prefix == "image" or (prefix == "column" and f"image:{plain}" not in rows):
-            values = pd.Series(column[order])
-            if plain in ("width", "height", "channels"):
-                values = values.astype("Int64")
-            frame[plain] = values
+            whole = plain in ("width", "height", "channels")
+            frame[plain] = pd.Series(column[order], dtype="Int64" if whole else None)
     return frame
 
 

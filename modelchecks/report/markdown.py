@@ -39,8 +39,8 @@ def render(run: Run) -> str:
         lines.append("|---|---|---|---|---|")
     for result in found:
         place = f"{result.location.path}:{result.location.line}"
-        cells = (result.case, result.severity, result.message, place)
-        row_text = " | ".join(escape(cell) for cell in cells)
+        texts = (result.case, result.severity, result.message, place)
+        row_text = " | ".join(escape(text) for text in texts)
         lines.append(f"| {GLYPHS[result.status]} {result.status} | {row_text} |")
     passed = sum(result.status == "passed" for result in run.results)
     lines += ["", f"{passed} of {len(run.results)} cases passed."]

@@ -37,8 +37,10 @@ def accuracy_rows(run: Run) -> list[AccuracyRow]:
     rows = []
     for name, decision in run.decisions.items():
         drops = [r for r in run.results if r.check == "accuracy_drop" and r.variant == name]
-        for result in drops or [None]:
-            if result is None or result.estimate is None:
+        if not drops:
+            rows.append(AccuracyRow(name, "–", "–", "–", decision.verdict))
+        for result in drops:
+            if result.estimate is None:
                 rows.append(AccuracyRow(name, "–", "–", "–", decision.verdict))
                 continue
             drop = result.estimate

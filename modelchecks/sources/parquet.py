@@ -151,7 +151,9 @@ class ParquetSamples:
         try:
             table = pa.concat_tables(parts)
         except pa.ArrowException as error:
-            raise EvidenceError(f"the files of {log.path} differ in their columns: {error}") from error
+            raise EvidenceError(
+                f"the files of {log.path} differ in their columns: {error}"
+            ) from error
         ids = names if log.id is None else [str(value) for value in table[log.id].to_pylist()]
         decoded: list[Image | None] | None = None
         unreadable: dict[int, str] = {}
@@ -215,11 +217,10 @@ def decode(value: Any, max_pixels: int) -> Image:
             if width * height > max_pixels:
                 raise ValueError(f"{width}x{height} is more than max_pixels: {max_pixels}")
             if image.mode in ("P", "PA"):
-                image.load()
-                image = image.convert("RGBA" if "transparency" in image.info else "RGB")
-            elif image.mode == "1":
-                image = image.convert("L")
-            array = np.asarray(image)
+                # A palette index is no intensity.
+                array = np.asarray(image.convert("RGBA" if "transparency" in image.info else "RGB"))
+            else:
+                array = np.asarray(image.convert("L") if image.mode == "1" else image)
     return array[:, :, None] if array.ndim == 2 else array
 
 
@@ -254,4 +255,4 @@ def _column(column: pa.ChunkedArray) -> Any:
         return column.to_numpy()
     if pa.types.is_timestamp(kind):
         return column.cast(pa.timestamp("us")).to_numpy()
-    return np.array(column.to_pylist() + [None], dtype=object)[:-1]
+    return np.array([*column.to_pylist(), None], dtype=object)[:-1]

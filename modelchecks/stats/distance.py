@@ -46,7 +46,10 @@ def kolmogorov(
 
 
 def total_variation(
-    reference_counts: NDArray[Any], current_counts: NDArray[Any], *, alpha: float = 0.05,
+    reference_counts: NDArray[Any],
+    current_counts: NDArray[Any],
+    *,
+    alpha: float = 0.05,
     features: int = 1,
 ) -> Estimate:
     """Return the total variation distance of two tables of counts over the same categories.
@@ -92,9 +95,7 @@ def _bounded(
 ) -> Estimate:
     from scipy.special import ndtri
 
-    spread = math.sqrt(
-        max(f * (1 - f), VARIANCE_FLOOR) / n + max(g * (1 - g), VARIANCE_FLOOR) / m
-    )
+    spread = math.sqrt(max(f * (1 - f), VARIANCE_FLOOR) / n + max(g * (1 - g), VARIANCE_FLOOR) / m)
     scale = math.sqrt(0.5 * (1 / n + 1 / m))
     return Estimate(
         value,

@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 def check_counts(correct: int, n: int, name: str) -> None:
     """Raise ValueError that names the argument unless 0 <= correct <= n and n > 0."""
     for value, label in ((correct, f"{name}_correct"), (n, f"{name}_n")):
-        if isinstance(value, float) and not value.is_integer():
+        if value != int(value) or isinstance(value, bool):
             raise ValueError(f"{label}: {value} is not a count")
     if not n > 0:
         raise ValueError(f"{name}_n: {n} is not positive")

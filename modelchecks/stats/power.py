@@ -169,9 +169,7 @@ def _window(p: float, n: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     return x, np.exp(log_mass)
 
 
-def _decided(
-    p1: float, n1: int, p2: float, n2: int, m: float, alpha: float
-) -> tuple[float, float]:
+def _decided(p1: float, n1: int, p2: float, n2: int, m: float, alpha: float) -> tuple[float, float]:
     """Return (P(passed), P(failed)) of MOVER-CP."""
     x1, mass1 = _window(p1, n1)
     x2, mass2 = _window(p2, n2)

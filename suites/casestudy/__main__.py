@@ -14,7 +14,6 @@ SUITES = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(SUITES))
 
 from casestudy.prepare import prepare  # noqa: E402
-
 from modelchecks.errors import RecordError  # noqa: E402
 from modelchecks.gate import BLOCKED  # noqa: E402
 from modelchecks.report import record  # noqa: E402
