@@ -196,7 +196,7 @@ def lint(suites: Sequence[str], json_schema: bool) -> int:
     if json_schema:
         import json
 
-        from modelchecks.load import suite_schema
+        from modelchecks.suite_schema import suite_schema
 
         click.echo(json.dumps(suite_schema(), indent=2))
         return 0

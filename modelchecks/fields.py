@@ -31,17 +31,12 @@ class Reader:
         self.used_splits: set[str] = set()
         self._lines = text.splitlines()
 
-    def report(
-        self,
-        at: yaml.Node | yaml.Mark,
-        message: str,
-        severity: Literal["error", "warning"] = "error",
-    ) -> Any:
+    def report(self, at: yaml.Node | yaml.Mark, message: str) -> Any:
         """Record a problem at a node and return INVALID."""
         mark = at if isinstance(at, yaml.Mark) else at.start_mark
         line = self._lines[mark.line] if mark.line < len(self._lines) else ""
         self.problems.append(
-            Problem(self.path, mark.line + 1, mark.column + 1, message, severity, line)
+            Problem(self.path, mark.line + 1, mark.column + 1, message, source=line)
         )
         return INVALID
 

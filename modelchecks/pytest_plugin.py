@@ -105,13 +105,17 @@ class SuiteFile(pytest.File):
     def collect(self) -> Iterator[pytest.Item]:
         """Yield an item per case; a suite with problems is a collection error that lists them."""
         from modelchecks.errors import SuiteError
-        from modelchecks.load import load_suite
+        from modelchecks.load import read_suite
         from modelchecks.plan import make_plan
 
         shown = os.path.relpath(self.path, self.config.invocation_params.dir)
         asked = _option(self.config, "variant") or None
         try:
-            suite = load_suite(shown if Path(shown).exists() else self.path)
+            suite, problems = read_suite(shown if Path(shown).exists() else self.path)
+            if suite is None:
+                raise SuiteError(problems)
+            for problem in problems:
+                self.warn(ModelchecksWarning(str(problem)))
             plan = make_plan(suite, asked)
         except SuiteError as error:
             raise self.CollectError(str(error)) from None

@@ -1,0 +1,309 @@
+"""The YAML tree of one suite file → Suite, part by part; every problem is kept with its place."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from modelchecks import registry
+from modelchecks.check import Check
+from modelchecks.errors import Problem, did_you_mean
+from modelchecks.fields import INVALID, Reader, is_null, plain, shown
+from modelchecks.results import DATA, Location, Severity
+from modelchecks.sources import Source
+from modelchecks.suite import Compute, DeclaredCheck, Policy, Split, Suite, Variant
+
+KEYS = (
+    "suite",
+    "description",
+    "classes",
+    "data",
+    "variants",
+    "champion",
+    "checks",
+    "policy",
+    "compute",
+)
+_SPLIT_KEYS = ("source", "slices", "sampling", "assume_random", "group")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+
+
+class SuiteReader:
+    """Reads the tree of one suite file, part by part."""
+
+    def __init__(self, reader: Reader, path: Path, root: yaml.Node, sha256: str) -> None:
+        self.reader, self.path, self.root, self.sha256 = reader, path, root, sha256
+
+    def read(self) -> Suite | None:
+        """Return the suite, or None where the reader has problems."""
+        reader = self.reader
+        items = reader.mapping(self.root, "the suite")
+        for name, (key, _) in items.items():
+            if name not in KEYS:
+                reader.report(key, f"the suite has no key {name!r}{did_you_mean(name, KEYS)}")
+        for name in ("suite", "data", "variants", "checks"):
+            if name not in items:
+                reader.report(self.root, f"the suite needs `{name}:`")
+
+        def part(name: str, read: Callable[[yaml.Node], Any], default: Any) -> Any:
+            return read(items[name][1]) if name in items else default
+
+        name = part("suite", lambda node: reader.value(node, str, "`suite`"), "")
+        description = part("description", lambda node: reader.value(node, str, "`description`"), "")
+        classes = part("classes", self._classes, ())
+        splits = part("data", self._splits, ())
+        variants = part("variants", self._variants, ())
+        champion = part("champion", lambda node: self._champion(node, variants), None)
+        checks = part("checks", self._checks, ())
+        policy = part("policy", lambda node: reader.build(Policy, node, "`policy`"), Policy())
+        compute = part("compute", self._compute, Compute())
+        self._unused(checks)
+        if reader.problems:
+            return None
+        return Suite(
+            name=name,
+            path=self.path,
+            splits=splits,
+            variants=variants,
+            checks=checks,
+            description=description,
+            champion=champion,
+            classes=classes,
+            policy=policy,
+            compute=compute,
+            sha256=self.sha256,
+        )
+
+    def _location(self, node: yaml.Node) -> Location:
+        return Location(str(self.path), node.start_mark.line + 1)
+
+    def _name(self, key: yaml.Node, what: str) -> None:
+        name = str(key.value)
+        if not _NAME.fullmatch(name):
+            self.reader.report(
+                key, f"{what} name {name!r} may hold only letters, digits, '_', '-' and '.'"
+            )
+
+    def _classes(self, node: yaml.Node) -> Any:
+        names = self.reader.value(node, tuple[str, ...], "`classes`")
+        if names is not INVALID and len(set(names)) != len(names):
+            return self.reader.report(node, "`classes` names a class twice")
+        return names
+
+    def _splits(self, node: yaml.Node) -> tuple[Split, ...]:
+        items = self.reader.mapping(node, "`data`")
+        if not items:
+            self.reader.report(node, "`data` declares no split")
+        self.reader.splits = {name: key for name, (key, _) in items.items()}
+        found = [self._split(name, key, value) for name, (key, value) in items.items()]
+        return tuple(split for split in found if split is not None)
+
+    def _split(self, name: str, key: yaml.Node, node: yaml.Node) -> Split | None:
+        reader, what = self.reader, f"split {name!r}"
+        self._name(key, "split")
+        items = reader.mapping(node, what)
+        own = {key: items[key][1] for key in _SPLIT_KEYS if key in items}
+        if "source" not in own:
+            known = ", ".join(registry.names("sources"))
+            reader.report(key, f"{what} needs `source:`; known: {known}")
+            return None
+        source = reader.value(own["source"], str, "`source`")
+        if source is INVALID:
+            return None
+        cls = self._find("sources", source, own["source"])
+        options = None
+        if cls is not None:
+            rest = [(k, v) for k, v in node.value if getattr(k, "value", None) not in _SPLIT_KEYS]
+            inner = yaml.MappingNode(node.tag, rest, node.start_mark, node.end_mark)
+            options = reader.build(cls, inner, f"{what} (source {source})")
+            if options is not INVALID and not isinstance(options, Source):
+                reader.report(own["source"], f"{source!r} has no `fingerprint` and `open`")
+        slices = reader.value(own["slices"], tuple[str, ...], "`slices`") if "slices" in own else ()
+        sampling: Any = self._sampling(own["sampling"]) if "sampling" in own else "unknown"
+        assumed = (
+            reader.value(own["assume_random"], str | None, "`assume_random`")
+            if "assume_random" in own
+            else None
+        )
+        if isinstance(assumed, str) and not assumed.strip():
+            reader.report(own["assume_random"], "`assume_random` must give a reason")
+        if "group" in own and not is_null(own["group"]):
+            reader.report(
+                own["group"],
+                "`group` (rows that cluster) is planned; until then intervals would be too narrow, "
+                "so it cannot be accepted. Give one row per group, or `group: null`",
+            )
+        if options is None or INVALID in (options, slices, sampling, assumed):
+            return None
+        values = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
+        return Split(name, source, values, slices, sampling, assumed, self._location(key))
+
+    def _sampling(self, node: yaml.Node) -> Any:
+        value = plain(node)
+        if isinstance(value, dict) and set(value) == {"weights"}:
+            return self.reader.report(
+                node,
+                "`sampling: {weights: ...}` is planned; until then weighted rows cannot be judged",
+            )
+        if value in ("random", "unknown"):
+            return value
+        return self.reader.report(
+            node, f"`sampling` is {shown(node)}; it must be one of random, unknown"
+        )
+
+    def _find(self, group: registry.Group, name: str, node: yaml.Node) -> Any:
+        try:
+            found = registry.find(group, name, self.path.parent)
+        except registry.UnknownNameError as error:
+            self.reader.report(node, str(error))
+            return None
+        if not (isinstance(found, type) and dataclasses.is_dataclass(found)):
+            self.reader.report(node, f"{name!r} is not a dataclass, as every {group[:-1]} must be")
+            return None
+        return found
+
+    def _variants(self, node: yaml.Node) -> tuple[Variant, ...]:
+        reader = self.reader
+        items = reader.mapping(node, "`variants`")
+        if not items:
+            reader.report(node, "`variants` declares no variant, so there is nothing to approve")
+        found = []
+        for name, (key, value) in items.items():
+            self._name(key, "variant")
+            if name == DATA:
+                reader.report(key, f"the variant name {DATA!r} is reserved for cases of the data")
+            given = {"name": name, "location": self._location(key)}
+            variant = reader.build(Variant, value, f"variant {name!r}", given)
+            if variant is INVALID:
+                continue
+            if (variant.model is None) == (variant.logged is None):
+                reader.report(
+                    key,
+                    f"variant {name!r} needs either `model` (with `weights`) or `logged` (a column "
+                    "of answers)",
+                )
+            elif variant.model is not None and variant.weights is None:
+                reader.report(key, f"variant {name!r} needs `weights`, so that its digest is known")
+            elif variant.model is not None and ":" not in variant.model:
+                reader.report(key, f"`model` {variant.model!r} is not `module:callable`")
+            if Path(variant.weights or "").suffix in (".pkl", ".pickle") and not variant.trusted:
+                reader.report(
+                    key,
+                    f"weights {variant.weights!r} are a pickle, which may run code when it loads; "
+                    "save them as .safetensors, or say `trusted: true`",
+                )
+            found.append(variant)
+        return tuple(found)
+
+    def _champion(self, node: yaml.Node, variants: tuple[Variant, ...]) -> Any:
+        if is_null(node):
+            return None
+        name = self.reader.value(node, str, "`champion`")
+        known = [variant.name for variant in variants]
+        if name is INVALID or name in known:
+            return name
+        return self.reader.report(
+            node, f"champion {name!r} is not a variant{did_you_mean(name, known)}"
+        )
+
+    def _compute(self, node: yaml.Node) -> Any:
+        compute = self.reader.build(Compute, node, "`compute`")
+        if (
+            compute is not INVALID
+            and min(compute.batch_size, compute.shard_rows, compute.max_rows) < 1
+        ):
+            return self.reader.report(node, "`compute`: sizes must be at least 1")
+        return compute
+
+    def _checks(self, node: yaml.Node) -> tuple[DeclaredCheck, ...]:
+        found: list[DeclaredCheck] = []
+        taken: dict[str, int] = {}
+        items = self.reader.sequence(node, "`checks`")
+        if isinstance(node, yaml.SequenceNode) and not items:
+            self.reader.report(node, "`checks` is empty; a suite that asks nothing cannot approve")
+        for item in items:
+            declared = self._check(item, taken)
+            if declared is not None:
+                found.append(declared)
+        return tuple(found)
+
+    def _check(self, node: yaml.Node, taken: dict[str, int]) -> DeclaredCheck | None:
+        reader = self.reader
+        if isinstance(node, yaml.ScalarNode) and isinstance(plain(node), str):
+            # `- label_drift` alone is a check with all its defaults.
+            empty = yaml.ScalarNode("tag:yaml.org,2002:null", "", node.start_mark, node.end_mark)
+            items: dict[str, tuple[yaml.Node, yaml.Node]] = {node.value: (node, empty)}
+        else:
+            items = reader.mapping(node, "a check")
+        names = [name for name in items if name not in ("severity", "id")]
+        if len(names) != 1:
+            known = list(registry.names("checks"))
+            said = f"names {', '.join(names)}" if names else "names none"
+            hint = ""
+            unknown = [name for name in names if name not in known and ":" not in name]
+            if len(names) > 1 and unknown:
+                # Most often `severity` or `id` misspelt, or a parameter at the wrong depth.
+                hint = did_you_mean(unknown[-1], ["severity", "id", *known])
+            place = items[unknown[-1]][0] if len(names) > 1 and unknown else node
+            reader.report(
+                place, f"an item of `checks` must name exactly one check; this {said}{hint}"
+            )
+            return None
+        name = names[0]
+        key, value = items[name]
+        cls = self._find("checks", name, key)
+        check = reader.build(cls, value, f"check {name!r}") if cls is not None else INVALID
+        if check is not INVALID and not isinstance(check, Check):
+            check = reader.report(key, f"{name!r} is no check: see modelchecks.check.Check")
+        if cls is not None and check is INVALID:
+            # Its fields were reported; their splits are not to be called unused on top.
+            reader.used_splits |= set(reader.splits)
+        severity: Any = getattr(cls, "default_severity", "block")
+        if "severity" in items:
+            severity = reader.value(items["severity"][1], Severity, "`severity`")
+        base = name.replace(":", ".")
+        case_id = base
+        if "id" in items:
+            case_id = reader.value(items["id"][1], str, "`id`")
+            if case_id is not INVALID and not _NAME.fullmatch(case_id):
+                reader.report(
+                    items["id"][1],
+                    f"`id` {case_id!r} may hold only letters, digits, '_', '-' and '.'",
+                )
+            if case_id in taken:
+                reader.report(items["id"][1], f"`id` {case_id!r} is taken in line {taken[case_id]}")
+        else:
+            number = 1
+            while case_id in taken:
+                number += 1
+                case_id = f"{base}-{number}"
+        if INVALID in (severity, case_id):
+            return None
+        taken[case_id] = key.start_mark.line + 1
+        if check is INVALID:
+            return None
+        return DeclaredCheck(name, case_id, check, severity, self._location(key))
+
+    def _unused(self, checks: tuple[DeclaredCheck, ...]) -> None:
+        used = set(self.reader.used_splits)
+        for declared in checks:
+            try:
+                used |= set(declared.check.needs().splits)
+            except Exception as error:
+                self.reader.problems.append(
+                    Problem(
+                        str(self.path),
+                        declared.location.line,
+                        1,
+                        f"check {declared.name!r}: needs() raised {type(error).__name__}: {error}",
+                    )
+                )
+        if checks:
+            for name, key in self.reader.splits.items():
+                if name not in used:
+                    self.reader.report(key, f"no check uses split {name!r}; use it or remove it")

@@ -1,0 +1,89 @@
+"""What many tests need: a folder with a real suite over real Parquet logs of answers, no model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import dedent, indent
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+
+@dataclass
+class Bench:
+    """A folder with logs `offline.parquet` and `live.parquet`, and the suites written into it.
+
+    Every log has the columns id, label (0 to 3), camera, and for each variant its answers: `good`
+    and `bad` are predicted classes, `probabilities` lists of four probabilities whose largest is
+    at the answer of `good`.
+    """
+
+    folder: Path
+
+    def log(
+        self, name: str, *, rows: int = 2000, good: float = 0.94, bad: float = 0.70, seed: int = 0
+    ) -> Path:
+        """Write a log in which exactly the shares `good` and `bad` of the answers are right."""
+        draw = np.random.default_rng([seed, rows])
+        label = draw.integers(0, 4, rows)
+
+        def answers(share: float) -> np.ndarray:
+            wrong = draw.permutation(rows) >= round(share * rows)
+            return np.where(wrong, (label + draw.integers(1, 4, rows)) % 4, label)
+
+        good_answers = answers(good)
+        probabilities = np.full((rows, 4), 0.1)
+        probabilities[np.arange(rows), good_answers] = 0.7
+        table = pa.table(
+            {
+                "id": [f"{name}-{row:05d}" for row in range(rows)],
+                "label": label,
+                "camera": draw.choice(["A", "B"], rows).tolist(),
+                "good": good_answers,
+                "bad": answers(bad),
+                "probabilities": pa.array(probabilities.tolist(), pa.list_(pa.float64())),
+            }
+        )
+        path = self.folder / f"{name}.parquet"
+        pq.write_table(table, path, row_group_size=300)
+        return path
+
+    def suite(
+        self,
+        checks: str = "- accuracy_drop: {max_drop: 5pp}",
+        *,
+        name: str = "live",
+        variants: str = "good: {logged: good}\nbad: {logged: bad}",
+        rest: str = "",
+        sampling: str = "random",
+    ) -> Path:
+        """Write `NAME.suite.yaml` over both logs and return its path."""
+        parts = [
+            f"suite: {name}-gate",
+            "data:",
+            f"  offline: {{source: parquet, path: offline.parquet, label: label, id: id, "
+            f"sampling: {sampling}}}",
+            f"  live: {{source: parquet, path: live.parquet, label: label, id: id, "
+            f"sampling: {sampling}}}",
+            "variants:",
+            indent(dedent(variants).strip(), "  "),
+            "checks:",
+            indent(dedent(checks).strip(), "  "),
+            dedent(rest).strip(),
+        ]
+        path = self.folder / f"{name}.suite.yaml"
+        path.write_text("\n".join(parts) + "\n", encoding="utf-8")
+        return path
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """Two logs in a folder of their own: `good` drops by 1 point, `bad` by 24; evidence beside."""
+    monkeypatch.delenv("MODELCHECKS_CACHE", raising=False)
+    made = Bench(tmp_path)
+    made.log("offline", good=0.94, bad=0.94, seed=1)
+    made.log("live", good=0.93, bad=0.70, seed=2)
+    return made
