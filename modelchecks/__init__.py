@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from modelchecks.evidence import Evidence
     from modelchecks.load import load_suite
     from modelchecks.results import Decision, Result, Run
-    from modelchecks.run import run
+    from modelchecks.run import run_suite
     from modelchecks.suite import DeclaredCheck, Policy, Split, Suite, Variant
 
 __version__ = "0.1.0"
@@ -38,7 +38,7 @@ _HOME = {
     "Variant": "suite",
     "View": "check",
     "load_suite": "load",
-    "run": "run",
+    "run_suite": "run",
 }
 
 __all__ = [
@@ -58,7 +58,7 @@ __all__ = [
     "Variant",
     "View",
     "load_suite",
-    "run",
+    "run_suite",
 ]
 
 

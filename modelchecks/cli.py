@@ -107,10 +107,10 @@ def gate(
 
         def judge(suite: Suite) -> Run:
             from modelchecks.progress import shown
-            from modelchecks.run import run, suite_store
+            from modelchecks.run import run_suite, suite_store
 
             with shown(quiet=quiet) as progress:
-                return run(
+                return run_suite(
                     suite,
                     variants=list(variants) or None,
                     store=suite_store(suite, _say),

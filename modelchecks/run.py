@@ -26,7 +26,7 @@ from modelchecks.store import Store, default_folder
 from modelchecks.suite import Suite
 
 
-def run(
+def run_suite(
     suite: Suite,
     *,
     variants: Sequence[str] | None = None,
