@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import codecs
+import io
+import os
 import sys
+import tempfile
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +22,7 @@ if TYPE_CHECKING:
     from modelchecks.results import Run
     from modelchecks.suite import Suite
 
+SUFFIXES = (".suite.yaml", ".suite.yml", ".suite.py")
 EXIT_CODES = """\b
 Exit codes: 0 every asked variant approved, 1 at least one blocked, 2 usage or suite error,
 3 none blocked but at least one undecided, 4 internal error, 5 nothing ran."""
@@ -92,7 +99,7 @@ def gate(
     from modelchecks.report.write import FORMATS
 
     asked = [name.strip() for name in formats.split(",") if name.strip()]
-    for name in asked:
+    for name in asked or [formats]:
         if name not in FORMATS:
             known = ", ".join(FORMATS)
             raise click.BadParameter(f"{name!r} is none of {known}", param_hint="--format")
@@ -101,9 +108,9 @@ def gate(
             f"{executor!r} is planned and not built yet; leave it out or say `local`",
             param_hint="--executor",
         )
-    codes: list[int] = []
+    paths, codes = _files(suites)
     names: set[str] = set()
-    for path in _files(suites):
+    for path in paths:
 
         def judge(suite: Suite) -> Run:
             from modelchecks.progress import shown
@@ -118,9 +125,8 @@ def gate(
                     progress=progress,
                 )
 
-        codes.append(_judged(path, judge, folder, asked, fail_on, names))
-    if not codes:
-        _say("no suite file (*.suite.yaml) was found, so nothing ran")
+        reports = _Reports(Path(folder), asked, names)
+        codes.append(_judged(path, judge, variants, reports, fail_on))
     return gate_module.worst(codes)
 
 
@@ -139,20 +145,27 @@ def decide(
 ) -> int:
     """Judge again from stored evidence: no inference, no torch.
 
-    RUN_OR_EVIDENCE is the run.json of an earlier gate, or a folder of stored evidence.
+    RUN_OR_EVIDENCE is the run.json of an earlier gate (or its folder), or a folder of stored
+    evidence.
 
     \b
     Example:
       modelchecks decide reports/fashion/run.json --suite stricter.suite.yaml
     """
 
+    record = run_or_evidence / "run.json"
+    source = record if record.is_file() else run_or_evidence
+
     def judge(suite: Suite) -> Run:
         from modelchecks.run import judge_again
 
-        return judge_again(suite, run_or_evidence, list(variants) or None, _say)
+        return judge_again(suite, source, list(variants) or None, _say)
 
-    formats = ["html", "json", "junit", "md"] if folder else []
-    return _judged(Path(suite_path), judge, folder or "", formats, fail_on, set())
+    from modelchecks.report.write import FORMATS
+
+    # Not cleared before: what is judged again may lie where the new reports go.
+    reports = _Reports(Path(folder), FORMATS, set(), clear=False) if folder else None
+    return _judged(Path(suite_path), judge, variants, reports, fail_on)
 
 
 @cli.command()
@@ -174,10 +187,12 @@ def report(run_json: Path, html: Path | None, junit: Path | None, markdown: Path
     targets = {"html": html, "junit": junit, "md": markdown}
     for name, path in targets.items():
         if path is not None:
-            record.write_text(path, render(run, name))  # type: ignore[arg-type]
+            text = render(run, name)  # type: ignore[arg-type]
+            with _writing(path):
+                record.write_text(path, text)
             _say(f"wrote {path}")
     if not any(targets.values()):
-        click.echo(terminal.render(run), nl=False)
+        _tell(terminal.render(run))
     return 0
 
 
@@ -198,25 +213,24 @@ def lint(suites: Sequence[str], json_schema: bool) -> int:
 
         from modelchecks.suite_schema import suite_schema
 
-        click.echo(json.dumps(suite_schema(), indent=2))
+        _tell(json.dumps(suite_schema(), indent=2) + "\n")
         return 0
     if not suites:
         raise click.UsageError("name at least one suite file, or --json-schema")
     from modelchecks.load import read_suite
 
-    codes = []
-    for path in _files(suites):
+    paths, codes = _files(suites)
+    for path in paths:
         suite, problems = read_suite(path)
         for problem in problems:
-            click.echo(str(problem))
+            _tell(f"{problem}\n")
         wrong = sum(problem.severity == "error" for problem in problems)
         if suite is None:
-            click.echo(f"{path}: {wrong} error{'s' * (wrong != 1)}")
+            _tell(f"{path}: {wrong} error{'s' * (wrong != 1)}\n")
         else:
-            click.echo(f"{path}: a valid suite, {len(suite.checks)} checks")
+            count = len(suite.checks)
+            _tell(f"{path}: a valid suite, {count} check{'s' * (count != 1)}\n")
         codes.append(gate_module.USAGE if suite is None else gate_module.OK)
-    if not codes:
-        _say("no suite file (*.suite.yaml) was found")
     return gate_module.worst(codes)
 
 
@@ -231,69 +245,195 @@ def explain(check: str | None) -> int:
     """
     from modelchecks.explain import explain as tell
 
-    click.echo(tell(check, Path()), nl=False)
+    _tell(tell(check, Path()))
     return 0
 
 
 def _judged(
     path: Path,
     judge: Callable[[Suite], Run],
-    folder: str,
-    formats: Sequence[Any],
+    variants: Sequence[str],
+    reports: _Reports | None,
     fail_on: Any,
-    taken: set[str],
 ) -> int:
     """Judge one suite file, print and write what came out, and return its exit code."""
     from modelchecks import gate as gate_module
-    from modelchecks.errors import SuiteError
+    from modelchecks.errors import ModelchecksError
     from modelchecks.load import read_suite
+    from modelchecks.plan import make_plan
     from modelchecks.report import terminal
-    from modelchecks.report.write import folder_name, write
 
-    suite, problems = read_suite(path)
-    for problem in problems:
-        _say(str(problem))
-    if suite is None:
-        return gate_module.USAGE
+    folder = None
     try:
+        suite, problems = read_suite(path)
+        for problem in problems:
+            _say(str(problem))
+        if suite is None:
+            return gate_module.USAGE
+        # Before the reports of an earlier run go: a misspelt variant is no new run.
+        make_plan(suite, list(variants) or None)
+        if reports is not None:
+            folder = reports.folder(suite)
+            reports.prepare(folder)
         run = judge(suite)
-    except SuiteError as error:
-        _say(str(error))
+        _tell(terminal.render(run))
+        for variant in gate_module.forgiven(run, fail_on):
+            _tell(
+                f"LET THROUGH: {variant} is undecided; its inconclusive cases were forgiven, as "
+                "asked\n"
+            )
+        if reports is not None and folder is not None:
+            _tell(f"report: {reports.write(run, folder)}\n")
+        return gate_module.exit_code(run, fail_on)
+    except (click.ClickException, click.Abort, KeyboardInterrupt):
+        raise
+    except ModelchecksError as error:
+        _say(f"Error: {error}")
         return gate_module.USAGE
-    click.echo(terminal.render(run), nl=False)
-    for variant in gate_module.forgiven(run, fail_on):
-        click.echo(
-            f"LET THROUGH: {variant} is undecided; its inconclusive cases were forgiven, as asked"
-        )
-    if formats:
-        name = folder_name(suite.name)
-        number = 1
-        while name in taken:
+    except BaseException:
+        # SystemExit as well: `sys.exit(0)` in somebody's check is no approval. The other suites
+        # are judged still.
+        if folder is not None:
+            _Reports.remove(folder)
+        return _internal(str(path))
+
+
+@dataclass(frozen=True)
+class _Reports:
+    """Where the reports of one command go, and in which formats; `taken` are folders in use."""
+
+    base: Path
+    formats: Sequence[Any]
+    taken: set[str]
+    clear: bool = True
+
+    def folder(self, suite: Suite) -> Path:
+        """Return a folder that no other suite of this command writes to."""
+        from modelchecks.report.write import folder_name
+
+        name, number = folder_name(suite.name), 1
+        while (unique := name if number == 1 else f"{name}-{number}") in self.taken:
             number += 1
-            name = f"{folder_name(suite.name)}-{number}"
-        taken.add(name)
-        written = write(run, Path(folder) / name, formats)
-        click.echo(f"report: {next(iter(written.values()))}")
-    return gate_module.exit_code(run, fail_on)
+        self.taken.add(unique)
+        return self.base / unique
+
+    def prepare(self, folder: Path) -> None:
+        """Refuse a folder that cannot be written before any work, and clear it if asked to."""
+        with _writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+            if self.clear:
+                self.remove(folder)
+
+    def write(self, run: Run, folder: Path) -> Path:
+        """Write the reports and return the path of the first."""
+        from modelchecks.report.write import write
+
+        with _writing(folder):
+            written = write(run, folder, self.formats)
+            self.remove(folder, but=self.formats)
+        return next(iter(written.values()))
+
+    @staticmethod
+    def remove(folder: Path, but: Sequence[Any] = ()) -> None:
+        """Remove reports of an earlier run: this one may not be taken to have said that."""
+        from modelchecks.report.write import FILES
+
+        for name, file in FILES.items():
+            if name not in but:
+                (folder / file).unlink(missing_ok=True)
 
 
-def _files(arguments: Sequence[str]) -> list[Path]:
-    """Return the suite files named; a folder stands for all suite files below it."""
-    found: list[Path] = []
+@contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    """Turn a place that cannot be written into a usage error that names it."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise click.ClickException(f"{target} cannot be written: {reason}") from error
+
+
+def _files(arguments: Sequence[str]) -> tuple[list[Path], list[int]]:
+    """Return the suite files named, each once, and an exit code for each folder without any.
+
+    A folder stands for all suite files below it, but for hidden folders.
+    """
+    from modelchecks import gate as gate_module
+
+    found: dict[Path, Path] = {}
+    codes = []
     for argument in arguments:
         path = Path(argument)
-        found += sorted(path.rglob("*.suite.yaml")) if path.is_dir() else [path]
-    return found
+        paths = [path]
+        if path.is_dir():
+            paths = sorted(
+                file
+                for file in path.rglob("*.suite.*")
+                if file.name.endswith(SUFFIXES)
+                and not any(part.startswith(".") for part in file.relative_to(path).parts)
+            )
+            if not paths:
+                _say(f"{path}: no suite file (*.suite.yaml) is in this folder, so nothing ran")
+                codes.append(gate_module.NOTHING)
+        for file in paths:
+            found.setdefault(file.resolve(), file)
+    return list(found.values()), codes
+
+
+def _tell(text: str) -> None:
+    """Write to standard output; who does not listen to the verdict does not get an approval."""
+    try:
+        click.echo(text, nl=False)
+    except OSError as error:
+        # What is still buffered would make Python fail once more, at exit.
+        with suppress(OSError), Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), 1)
+        reason = error.strerror or str(error)
+        raise click.ClickException(
+            f"standard output cannot be written ({reason}), so no verdict was given"
+        ) from error
 
 
 def _say(line: str) -> None:
-    click.echo(line, err=True)
+    with suppress(OSError):
+        click.echo(line, err=True)
+
+
+def _internal(what: str) -> int:
+    from modelchecks import gate as gate_module
+
+    with suppress(OSError):
+        traceback.print_exc()
+    _say(
+        f"{what}: internal error of modelchecks, or of a module that the suite names; nothing "
+        "was decided"
+    )
+    return gate_module.INTERNAL
+
+
+_PLAIN = {"✓": "+", "✗": "x", "–": "-", "−": "-", "∅": "0", "…": "..."}
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    """Replace what the output's encoding lacks; `?` would be the sign for inconclusive."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end]
+    return "".join(_PLAIN.get(sign, "_") for sign in text), error.end
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the shell door and exit with its code."""
     from modelchecks.errors import ModelchecksError
 
+    if sys.stdout is None:
+        # The next file opened would become standard output.
+        sys.exit(2)
+    codecs.register_error("modelchecks", _plain)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="modelchecks")
     try:
         code = cli.main(arguments, prog_name="modelchecks", standalone_mode=False)
     except click.ClickException as error:
@@ -305,9 +445,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         _say("interrupted; nothing was decided")
         sys.exit(130)
-    except Exception:
-        # Whatever it was, it is ours and no verdict: exit 4, never an approval.
-        traceback.print_exc()
-        _say("internal error of modelchecks; nothing was decided")
-        sys.exit(4)
-    sys.exit(code if isinstance(code, int) else 0)
+    except BaseException:
+        # Whatever it was, it is no verdict: exit 4, never an approval.
+        sys.exit(_internal("modelchecks"))
+    sys.exit(code if isinstance(code, int) else 4)

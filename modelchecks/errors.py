@@ -44,6 +44,10 @@ class EvidenceError(ModelchecksError):
     """Evidence that a case needs cannot be had; the case is `errored` and cannot approve."""
 
 
+class UnexpectedError(EvidenceError):
+    """Something raised what it should not; its traceback (`__cause__`) goes with the case."""
+
+
 class RecordError(ModelchecksError):
     """A run record cannot be read or is of an unknown version."""
 

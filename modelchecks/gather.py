@@ -9,7 +9,7 @@ from typing import Any
 from modelchecks import registry
 from modelchecks.check import ProbeRequest
 from modelchecks.collect import Predictor, collect
-from modelchecks.errors import EvidenceError
+from modelchecks.errors import EvidenceError, UnexpectedError
 from modelchecks.evidence import Evidence, merge_all
 from modelchecks.executors.local import map_shards
 from modelchecks.identity import Job, describe, digest, open_source, probe_identity
@@ -60,7 +60,7 @@ def gather(
         except EvidenceError as error:
             splits[name] = error
         except Exception as error:
-            splits[name] = EvidenceError(f"split {name!r}: {type(error).__name__}: {error}")
+            splits[name] = _unexpected(f"split {name!r}", error)
     for request in plan.probes:
         evidence = splits.get(request.split)
         try:
@@ -75,11 +75,15 @@ def gather(
         except EvidenceError as error:
             probes[request] = error
         except Exception as error:
-            probes[request] = EvidenceError(
-                f"probe {request.probe!r} on split {request.split!r}: "
-                f"{type(error).__name__}: {error}"
-            )
+            what = f"probe {request.probe!r} on split {request.split!r}"
+            probes[request] = _unexpected(what, error)
     return Gathered(splits, probes, keys, probe_keys)
+
+
+def _unexpected(what: str, error: Exception) -> UnexpectedError:
+    wrapped = UnexpectedError(f"{what}: {type(error).__name__}: {error}")
+    wrapped.__cause__ = error
+    return wrapped
 
 
 def _split(

@@ -39,7 +39,7 @@ def _bars() -> Iterator[Report]:
 
     tasks: dict[str, TaskID] = {}
     with Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[speed]}"),
@@ -53,7 +53,7 @@ def _bars() -> Iterator[Report]:
                 tasks[name] = progress.add_task(name, total=total, speed="")
                 started[name] = time.monotonic()
             seconds = time.monotonic() - started[name]
-            speed = f"{done / seconds:,.0f} images/s" if seconds > 0.2 else ""
+            speed = f"{done / seconds:,.0f} rows/s" if seconds > 0.2 else ""
             progress.update(tasks[name], completed=done, speed=speed)
 
         yield report

@@ -1,15 +1,17 @@
 """The pytest door: suite files are collected, one item per case. Loads nothing heavy.
 
-Results travel in each report's `user_properties`, and what was gathered in xdist's worker output,
-so the controller alone decides and writes reports, with or without workers.
+Each case's result, and with a suite's first one what was gathered, travels in its test report, so
+the controller alone decides and writes reports, with or without xdist workers.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,9 +24,11 @@ if TYPE_CHECKING:
     from modelchecks.results import Result, Run
     from modelchecks.suite import Suite
 
-PROPERTY = "modelchecks"
+TOLD = "modelchecks"
+"""Where a test report carries a result, and a worker's output the suites that it collected."""
 SUFFIXES = (".suite.yaml", ".suite.yml", ".suite.py")
 _NOT_WORD = re.compile(r"\W")
+_PYTEST_OWN = ("skip", "skipif", "xfail", "usefixtures", "filterwarnings", "parametrize")
 
 
 class ModelchecksWarning(UserWarning):
@@ -33,15 +37,19 @@ class ModelchecksWarning(UserWarning):
 
 @dataclass
 class _Session:
-    """What this process knows of the suites of one pytest session."""
+    """What this process knows of the suites of one pytest session; keys are absolute paths."""
 
+    started: str = ""
+    collected: dict[str, None] = field(default_factory=dict)
     plans: dict[str, Plan] = field(default_factory=dict)
     gathered: dict[str, Gathered] = field(default_factory=dict)
+    untold: dict[str, Any] = field(default_factory=dict)
+    markers: set[str] = field(default_factory=set)
+    # What the controller hears, and concludes from it.
     results: dict[str, dict[str, Any]] = field(default_factory=dict)
     contexts: dict[str, Any] = field(default_factory=dict)
-    suites: dict[str, str] = field(default_factory=dict)
-    started: str = ""
-    runs: list[Run] = field(default_factory=list)
+    runs: list[tuple[Run, Path | None]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
 
 
 _SESSION = pytest.StashKey[_Session]()
@@ -65,7 +73,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--modelchecks-no-cache", action="store_true", help="gather all evidence again")
     parser.addini("modelchecks_variant", "variants to judge", type="args", default=[])
-    parser.addini("modelchecks_report", "folder for the reports", default="")
+    parser.addini("modelchecks_report", "folder for the reports, from the root", default="")
     parser.addini("modelchecks_executor", "local, or ray", default="local")
     parser.addini("modelchecks_inconclusive", "fail, warn or skip", default="")
     parser.addini("modelchecks_no_cache", "gather all evidence again", type="bool", default=False)
@@ -79,16 +87,17 @@ def _option(config: pytest.Config, name: str) -> Any:
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse what cannot be honoured, before anything runs."""
     config.stash[_SESSION] = _Session()
-    # A warning of ours is an answer, not an accident: `filterwarnings = error` must not fail it.
-    config.addinivalue_line("filterwarnings", f"always::{__name__}.ModelchecksWarning")
     executor = _option(config, "executor")
     if executor != "local":
         raise pytest.UsageError(
             f"--modelchecks-executor {executor}: planned and not built yet; leave it out or say "
             "`local`"
         )
-    if _option(config, "inconclusive") not in ("", "fail", "warn", "skip"):
-        raise pytest.UsageError("modelchecks_inconclusive must be fail, warn or skip")
+    inconclusive = _option(config, "inconclusive")
+    if inconclusive not in ("", "fail", "warn", "skip"):
+        raise pytest.UsageError(
+            f"modelchecks_inconclusive is {inconclusive!r}; it must be fail, warn or skip"
+        )
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -97,6 +106,21 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
         suite_file: pytest.Collector = SuiteFile.from_parent(parent, path=file_path)
         return suite_file
     return None
+
+
+def _warn(node: pytest.Item | pytest.Collector, text: str) -> None:
+    """Warn, and never raise: a warning of ours is an answer, also under `-W error`."""
+    try:
+        node.warn(ModelchecksWarning(text))
+    except ModelchecksWarning:
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", ModelchecksWarning)
+            node.warn(ModelchecksWarning(text))
+
+
+def _shown(config: pytest.Config, path: str | Path) -> str:
+    """Return a path as the user would write it, so that both doors name the same places."""
+    return os.path.relpath(path, config.invocation_params.dir)
 
 
 class SuiteFile(pytest.File):
@@ -108,21 +132,19 @@ class SuiteFile(pytest.File):
         from modelchecks.load import read_suite
         from modelchecks.plan import make_plan
 
-        shown = os.path.relpath(self.path, self.config.invocation_params.dir)
-        asked = _option(self.config, "variant") or None
         try:
-            suite, problems = read_suite(shown if Path(shown).exists() else self.path)
+            with contextlib.chdir(self.config.invocation_params.dir):
+                suite, problems = read_suite(_shown(self.config, self.path))
             if suite is None:
                 raise SuiteError(problems)
-            for problem in problems:
-                self.warn(ModelchecksWarning(str(problem)))
-            plan = make_plan(suite, asked)
+            plan = make_plan(suite, _option(self.config, "variant") or None)
         except SuiteError as error:
             raise self.CollectError(str(error)) from None
+        for problem in problems:
+            _warn(self, str(problem))
         session = self.config.stash[_SESSION]
-        key = str(self.path)
-        session.plans[key] = plan
-        session.suites[key] = str(suite.path)
+        session.collected[str(self.path)] = None
+        session.plans[str(self.path)] = plan
         for case in plan.declared:
             yield CaseItem.from_parent(self, name=case.id, case=case, suite=suite)
 
@@ -134,12 +156,19 @@ class CaseItem(pytest.Item):
         super().__init__(**kwargs)
         self.case = case
         self.suite = suite
+        self.told: str | None = None
         marks = [case.declared.name, case.declared.severity]
         if case.variant is not None:
             marks.append(f"variant_{case.variant}")
+        known = self.config.stash[_SESSION].markers
         for mark in marks:
             name = _NOT_WORD.sub("_", mark).lstrip("_")
-            self.config.addinivalue_line("markers", f"{name}: modelchecks case")
+            if name in _PYTEST_OWN:
+                # A check of that name must not skip or excuse its own cases.
+                name = f"check_{name}"
+            if name not in known:
+                known.add(name)
+                self.config.addinivalue_line("markers", f"{name}: modelchecks case")
             self.add_marker(name)
 
     def reportinfo(self) -> tuple[Path, int, str]:
@@ -148,17 +177,36 @@ class CaseItem(pytest.Item):
 
     def runtest(self) -> None:
         """Judge the case and turn its outcome into pytest's."""
+        try:
+            result = self._judge()
+        except (Exception, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            # SystemExit, pytest.skip() and their like are no answer; taken for what they mean
+            # elsewhere they would end in green.
+            name = type(error).__name__
+            pytest.fail(f"errored: {self.name} raised {name}: {error}", pytrace=False)
+        self._outcome(result)
+
+    def _judge(self) -> Result:
         from modelchecks.report.record import result_to_json
         from modelchecks.run import judge
 
         session = self.config.stash[_SESSION]
         key = str(self.path)
-        if key not in session.gathered:
-            self._gather(session, key)
-        result = judge(session.plans[key], self.case, session.gathered[key])
-        told = {"suite": key, "result": result_to_json(result)}
-        self.user_properties.append((PROPERTY, json.dumps(told, allow_nan=False)))
-        self._outcome(result)
+        # Another test may have left the working directory elsewhere; a suite's paths may not
+        # come to mean other files by that.
+        with contextlib.chdir(self.config.invocation_params.dir):
+            if key not in session.gathered:
+                self._gather(session, key)
+            result = judge(session.plans[key], self.case, session.gathered[key])
+        told = {
+            "suite": key,
+            "result": result_to_json(result),
+            "context": session.untold.pop(key, None),
+        }
+        self.told = json.dumps(told, allow_nan=False)
+        return result
 
     def _gather(self, session: _Session, key: str) -> None:
         """Gather for all items that pytest selected from this suite, in one pass."""
@@ -175,62 +223,103 @@ class CaseItem(pytest.Item):
         }
         asked = _option(self.config, "variant") or None
         plan = make_plan(self.suite, asked, lambda case: case.id in selected)
-        session.plans[key] = plan
-        store = suite_store(self.suite, self._say)
-        fresh = bool(_option(self.config, "no_cache"))
-        session.gathered[key] = gather(plan, store, fresh=fresh)
-        context = to_json(conclude(plan, session.gathered[key], [], session.started))
-        session.contexts[key] = context
-
-    def _say(self, line: str) -> None:
-        self.warn(ModelchecksWarning(line))
+        store = suite_store(self.suite, lambda line: _warn(self, line))
+        gathered = gather(plan, store, fresh=bool(_option(self.config, "no_cache")))
+        session.untold[key] = to_json(conclude(plan, gathered, [], session.started))
+        session.plans[key], session.gathered[key] = plan, gathered
 
     def _outcome(self, result: Result) -> None:
         policy = self.suite.policy
-        place = f"{result.location.path}:{result.location.line}"
         word = "" if result.status == "failed" else f"{result.status}: "
-        text = f"{word}{result.message}\n  declared at {place}"
+        text = f"{word}{result.message}\n  declared at {self._place()}"
         if "traceback" in result.details:
-            text += f"\n{result.details['traceback']}"
+            if self.config.get_verbosity() > 0:
+                text += f"\n{result.details['traceback']}"
+            else:
+                text += " (-v shows the traceback)"
         if result.status == "passed":
             return
         if result.status == "not_applicable" and result.structural:
             pytest.skip(result.message)
         if result.severity == "info":
+            self.add_report_section("call", "modelchecks", text)
             return
         if result.severity == "warn" or policy.mode == "observe":
-            self.warn(ModelchecksWarning(text))
+            _warn(self, text)
             return
         inconclusive = _option(self.config, "inconclusive") or policy.inconclusive
         if result.status == "inconclusive" and inconclusive == "warn":
-            self.warn(ModelchecksWarning(text))
+            _warn(self, text)
         elif result.status == "inconclusive" and inconclusive == "skip":
             pytest.skip(text)
         else:
             pytest.fail(text, pytrace=False)
 
+    def _place(self) -> str:
+        location = self.case.declared.location
+        return f"{location.path}:{location.line}"
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """Show a verdict at its place in the suite file, not at the line of ours that raised it."""
+        shown: Any = super().repr_failure(excinfo, style)
+        crash = getattr(shown, "reprcrash", None)
+        if isinstance(excinfo.value, pytest.fail.Exception) and crash is not None:
+            crash.path = str(self.path)
+            crash.lineno = self.case.declared.location.line
+            crash.message = str(excinfo.value)
+        return shown
+
+    def complete(self, report: pytest.TestReport) -> None:
+        """Hand the result to the report, and a skip its place in the suite file."""
+        if self.told is not None:
+            vars(report)[TOLD] = self.told
+        if report.skipped and isinstance(report.longrepr, tuple):
+            line = self.case.declared.location.line
+            report.longrepr = (str(self.path), line, report.longrepr[2])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let a case's report carry its result to the controller."""
+    report = yield
+    if isinstance(item, CaseItem) and call.when == "call":
+        item.complete(report)
+    return report
+
 
 class _Controller:
-    """Hears every report of the session, its own or its workers', and concludes at the end."""
+    """Hears every report of the session, its own or its workers', to conclude at the end."""
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         self.state = config.stash[_SESSION]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.when != "call":
+        text = vars(report).get(TOLD)
+        if report.when != "call" or text is None:
             return
-        for name, value in report.user_properties:
-            if name == PROPERTY:
-                told = json.loads(str(value))
-                cases = self.state.results.setdefault(told["suite"], {})
-                cases[told["result"]["case"]] = told["result"]
+        told = json.loads(text)
+        if told["context"] is not None:
+            self.state.contexts.setdefault(told["suite"], told["context"])
+        results = self.state.results.setdefault(told["suite"], {})
+        case = told["result"]["case"]
+        # Told twice (reruns, `--dist each`): a later pass does not undo what was no pass.
+        if case not in results or results[case]["status"] == "passed":
+            results[case] = told["result"]
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
+        for name in dict.fromkeys(node_id.partition("::")[0] for node_id in ids):
+            if name.endswith(SUFFIXES):
+                path = os.path.normpath(self.config.rootpath / name)
+                self.state.collected[path] = None
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
         output: Mapping[str, Any] = getattr(node, "workeroutput", None) or {}
-        for key, context in output.get(PROPERTY, {}).items():
-            self.state.contexts.setdefault(key, context)
+        self.state.collected.update(dict.fromkeys(output.get(TOLD, ())))
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -240,26 +329,42 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """In a worker hand over what was gathered; in the controller decide and write reports."""
+    """Decide and write reports, however the session ended; in a worker say what was collected."""
     config = session.config
     state = config.stash[_SESSION]
     if hasattr(config, "workerinput"):
-        config.workeroutput[PROPERTY] = state.contexts  # type: ignore[attr-defined]
+        config.workeroutput[TOLD] = list(state.collected)  # type: ignore[attr-defined]
         return
     if config.option.collectonly:
         return
-    for key in dict.fromkeys([*state.plans, *state.results]):
-        state.runs.append(_conclude(config, state, key))
-    folder = _option(config, "report")
-    if folder and state.runs:
-        from modelchecks.report.write import folder_name, write
+    taken: set[str] = set()
+    # Sorted: workers tell in any order, and two suites of one name need fixed folders.
+    for key in sorted({*state.collected, *state.results}):
+        try:
+            run = _conclude(config, state, key)
+            state.runs.append((run, None))
+            state.runs[-1] = (run, _write(config, run, taken))
+        except Exception as error:
+            # No verdict may be missed in silence, whatever pytest itself would exit with.
+            what = f"{type(error).__name__}: {error}"
+            state.problems.append(f"{_shown(config, key)}: the run could not be recorded: {what}")
+            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
 
-        names: dict[str, int] = {}
-        for run in state.runs:
-            name = folder_name(str(run.suite["name"]))
-            names[name] = names.get(name, 0) + 1
-            suffix = f"-{names[name]}" if names[name] > 1 else ""
-            write(run, config.invocation_params.dir / folder / f"{name}{suffix}")
+
+def _write(config: pytest.Config, run: Run, taken: set[str]) -> Path | None:
+    """Write the reports if asked to, and return the path of the first."""
+    given = config.getoption("modelchecks_report")
+    named = given or config.getini("modelchecks_report")
+    if not named:
+        return None
+    from modelchecks.report.write import folder_name, write
+
+    base = (config.invocation_params.dir if given else config.rootpath) / named
+    name, number = folder_name(str(run.suite["name"])), 1
+    while (folder := name if number == 1 else f"{name}-{number}") in taken:
+        number += 1
+    taken.add(folder)
+    return next(iter(write(run, base / folder).values()))
 
 
 def _conclude(config: pytest.Config, state: _Session, key: str) -> Run:
@@ -271,15 +376,21 @@ def _conclude(config: pytest.Config, state: _Session, key: str) -> Run:
     from modelchecks.report.record import from_json, result_from_json
     from modelchecks.run import conclude, notes, now
 
-    plan = state.plans.get(key) or make_plan(load_suite(key), _option(config, "variant") or None)
-    by_case = state.results.get(key, {})
-    results = tuple(
-        result_from_json(by_case[case.id]) for case in plan.declared if case.id in by_case
-    )
-    if key not in state.contexts:
-        return conclude(plan, Gathered(), results, state.started or now())
+    with contextlib.chdir(config.invocation_params.dir):
+        plan = state.plans.get(key) or make_plan(
+            load_suite(_shown(config, key)), _option(config, "variant") or None
+        )
+        by_case = state.results.get(key, {})
+        results = tuple(
+            result_from_json(by_case[case.id]) for case in plan.declared if case.id in by_case
+        )
+        if key not in state.contexts:
+            return conclude(plan, Gathered(), results, state.started or now())
+    context = from_json(state.contexts[key])
+    if context.suite["sha256"] != plan.suite.sha256:
+        raise ValueError("the suite file changed while the session ran")
     return replace(
-        from_json(state.contexts[key]),
+        context,
         finished=now(),
         results=results,
         decisions=gate.decide(plan.variants, plan.declared, results),
@@ -289,8 +400,15 @@ def _conclude(config: pytest.Config, state: _Session, key: str) -> Run:
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Print the verdicts, where a suite was collected."""
-    for run in config.stash[_SESSION].runs:
+    state = config.stash[_SESSION]
+    for run, written in state.runs:
         from modelchecks.report import terminal
 
         terminalreporter.section(f"modelchecks: {run.suite['name']}")
-        terminalreporter.write(terminal.verdicts(run))
+        # Line by line: where the terminal cannot show a sign, pytest escapes line ends as well.
+        for line in terminal.verdicts(run).splitlines():
+            terminalreporter.write_line(line)
+        if written is not None:
+            terminalreporter.write_line(f"report: {_shown(config, written)}")
+    for problem in state.problems:
+        terminalreporter.write_line(f"modelchecks: {problem}", red=True)

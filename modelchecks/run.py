@@ -16,7 +16,7 @@ from typing import Any, get_args
 
 from modelchecks import __version__, gate
 from modelchecks.check import Outcome, ProbeRequest, View
-from modelchecks.errors import EvidenceError
+from modelchecks.errors import EvidenceError, UnexpectedError
 from modelchecks.evidence import Evidence
 from modelchecks.gather import Gathered, Progress, from_keys, gather
 from modelchecks.plan import Case, Plan, make_plan
@@ -71,6 +71,9 @@ def judge(plan: Plan, case: Case, gathered: Gathered) -> Result:
     )
     try:
         outcome = _sound(declared.check.evaluate(view))
+    except UnexpectedError as error:
+        told = "".join(traceback.format_exception(error.__cause__ or error))
+        outcome = Outcome("errored", str(error), details={"traceback": told})
     except EvidenceError as error:
         outcome = Outcome("errored", str(error))
     except Exception as error:

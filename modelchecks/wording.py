@@ -7,13 +7,22 @@ from collections.abc import Sequence
 from modelchecks.stats.estimate import Estimate
 
 
+def bare(share: float, digits: int = 1) -> str:
+    """Return a share or difference in percent without a unit, for a column that names it.
+
+    >>> bare(0.7899), bare(-0.0001)
+    ('79.0', '0.0')
+    """
+    return f"{100 * share:z.{digits}f}"
+
+
 def percent(share: float, digits: int = 1) -> str:
     """Return a share as percent.
 
     >>> percent(0.7899)
     '79.0 %'
     """
-    return f"{100 * share:.{digits}f} %"
+    return f"{bare(share, digits)} %"
 
 
 def points(share: float, digits: int = 1) -> str:
@@ -22,7 +31,7 @@ def points(share: float, digits: int = 1) -> str:
     >>> points(0.152)
     '15.2 pp'
     """
-    return f"{100 * share:.{digits}f} pp"
+    return f"{bare(share, digits)} pp"
 
 
 def threshold(share: float, unit: str) -> str:
@@ -40,7 +49,7 @@ def interval(low: float, high: float, digits: int = 1) -> str:
     >>> interval(0.1428, 0.1612)
     '[14.3, 16.1]'
     """
-    return f"[{100 * low:.{digits}f}, {100 * high:.{digits}f}]"
+    return f"[{bare(low, digits)}, {bare(high, digits)}]"
 
 
 def accuracy(estimate: Estimate) -> str:

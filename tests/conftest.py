@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+SUITES = Path(__file__).resolve().parent.parent / "suites"
+
 
 @dataclass
 class Bench:
@@ -87,3 +89,61 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     made.log("offline", good=0.94, bad=0.94, seed=1)
     made.log("live", good=0.93, bad=0.70, seed=2)
     return made
+
+
+# The case study on a few hundred real images; torch is imported only where one of these is asked.
+
+
+@pytest.fixture(scope="session")
+def fashion_folder():
+    """The folder with Fashion-MNIST; without it these tests fail and say how to get it."""
+    from casestudy.prepare import obtain
+
+    return obtain(SUITES / "data" / "fashion-mnist")
+
+
+@pytest.fixture(scope="session")
+def pool(fashion_folder):
+    """All 70,000 images and labels."""
+    from modelchecks.sources.fashion_mnist import load_pool
+
+    return load_pool(fashion_folder)
+
+
+@pytest.fixture(scope="session")
+def rows(pool):
+    """The partition of the pool."""
+    from modelchecks.sources.fashion_mnist import partition
+
+    return partition(pool[1])
+
+
+@pytest.fixture(scope="session")
+def small(pool, rows):
+    """The splits, cut to a few hundred images each."""
+    images, labels = pool
+    counts = {"train": 1024, "val": 300, "adapt": 128, "offline": 300}
+    return {name: (images[rows[name][:n]], labels[rows[name][:n]]) for name, n in counts.items()}
+
+
+@pytest.fixture(scope="session")
+def tiny_recipes():
+    """The three recipes, cut to a few steps."""
+    from casestudy.train import Recipe
+
+    recipes = (
+        Recipe(name="baseline", epochs=4, peak_rate=0.1),
+        Recipe(name="domain_adapted", epochs=1, peak_rate=0.1, flips=True, coral=0.1),
+        Recipe(name="curriculum", epochs=2, peak_rate=0.1, smoothing=0.05, easy_first=True),
+    )
+    return {recipe.name: recipe for recipe in recipes}
+
+
+@pytest.fixture(scope="session")
+def trained(small, tiny_recipes, tmp_path_factory):
+    """A folder with the three variants, trained on a few hundred images."""
+    from casestudy.train import train_all
+
+    runs = tmp_path_factory.mktemp("runs")
+    train_all(small, runs, seed=3, recipes=tiny_recipes, say=lambda line: None)
+    return runs

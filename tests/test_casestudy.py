@@ -7,7 +7,6 @@ import gzip
 import io
 import json
 import math
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,28 @@ from PIL import Image
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as v2
 
+from casestudy import live
+from casestudy.environment import (
+    ADJACENT,
+    LIVE,
+    Environment,
+    blurred,
+    moved,
+    photograph,
+)
+from casestudy.prepare import obtain
+from casestudy.train import (
+    FIELDS,
+    Recipe,
+    accuracy,
+    coral,
+    load_weights,
+    predict,
+    recipe_digest,
+    stored_digest,
+    train,
+    train_all,
+)
 from modelchecks.registry import load
 from modelchecks.sources.fashion_mnist import (
     CLASSES,
@@ -33,75 +54,6 @@ from modelchecks.sources.fashion_mnist import (
 )
 
 SUITES = Path(__file__).resolve().parent.parent / "suites"
-sys.path.insert(0, str(SUITES))  # the case study lies beside its suites and is not installed
-
-from casestudy import live  # noqa: E402
-from casestudy.environment import (  # noqa: E402
-    ADJACENT,
-    LIVE,
-    Environment,
-    blurred,
-    moved,
-    photograph,
-)
-from casestudy.prepare import obtain  # noqa: E402
-from casestudy.train import (  # noqa: E402
-    FIELDS,
-    Recipe,
-    accuracy,
-    coral,
-    load_weights,
-    predict,
-    recipe_digest,
-    stored_digest,
-    train,
-    train_all,
-)
-
-
-@pytest.fixture(scope="session")
-def folder():
-    """The folder with the data; without it these tests fail and say how to get it."""
-    return obtain(SUITES / "data" / "fashion-mnist")
-
-
-@pytest.fixture(scope="session")
-def pool(folder):
-    """All images and labels."""
-    return load_pool(folder)
-
-
-@pytest.fixture(scope="session")
-def rows(pool):
-    """The partition of the pool."""
-    return partition(pool[1])
-
-
-@pytest.fixture(scope="session")
-def small(pool, rows):
-    """The splits, cut to a few hundred images each."""
-    images, labels = pool
-    counts = {"train": 1024, "val": 300, "adapt": 128, "offline": 300}
-    return {name: (images[rows[name][:n]], labels[rows[name][:n]]) for name, n in counts.items()}
-
-
-TINY = {
-    recipe.name: recipe
-    for recipe in (
-        Recipe(name="baseline", epochs=4, peak_rate=0.1),
-        Recipe(name="domain_adapted", epochs=1, peak_rate=0.1, flips=True, coral=0.1),
-        Recipe(name="curriculum", epochs=2, peak_rate=0.1, smoothing=0.05, easy_first=True),
-    )
-}
-
-
-@pytest.fixture(scope="session")
-def trained(small, tmp_path_factory):
-    """A folder with the three variants, trained on a few hundred images."""
-    runs = tmp_path_factory.mktemp("runs")
-    train_all(small, runs, seed=3, recipes=TINY, say=lambda line: None)
-    return runs
-
 
 # Data
 
@@ -145,17 +97,17 @@ def test_draw_rows_names_the_class_that_runs_out():
         draw_rows(labels, np.arange(30), np.ones(10), 200, np.random.default_rng(0))
 
 
-def test_find_folder_takes_only_what_the_user_named(folder, tmp_path, monkeypatch):
+def test_find_folder_takes_only_what_the_user_named(fashion_folder, tmp_path, monkeypatch):
     monkeypatch.delenv("FASHION_MNIST", raising=False)
-    assert find_folder(folder) == folder
+    assert find_folder(fashion_folder) == fashion_folder
     with pytest.raises(FileNotFoundError) as missing:
-        find_folder(tmp_path, cache=folder)
+        find_folder(tmp_path, cache=fashion_folder)
     for remedy in ("apt-get install dataset-fashion-mnist", "download=True", "folder: PATH"):
         assert remedy in str(missing.value)
-    assert find_folder(cache=folder) == folder
+    assert find_folder(cache=fashion_folder) == fashion_folder
     monkeypatch.setenv("FASHION_MNIST", str(tmp_path))
     with pytest.raises(FileNotFoundError, match="FASHION_MNIST"):
-        find_folder(cache=folder)
+        find_folder(cache=fashion_folder)
     with pytest.raises(FileNotFoundError):
         obtain(tmp_path / "cache", say=lambda line: None)
     assert not (tmp_path / "cache").exists()
@@ -363,13 +315,13 @@ def test_training_leaves_the_global_generator_alone(small):
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_curriculum_needs_an_order(small):
+def test_curriculum_needs_an_order(small, tiny_recipes):
     with pytest.raises(ValueError, match="needs the order"):
-        train(TINY["curriculum"], small, seed=0)
+        train(tiny_recipes["curriculum"], small, seed=0)
 
 
-def test_histories_and_weights_are_written(trained, small):
-    for name, recipe in TINY.items():
+def test_histories_and_weights_are_written(trained, small, tiny_recipes):
+    for name, recipe in tiny_recipes.items():
         with (trained / f"{name}.history.csv").open() as file:
             rows = list(csv.DictReader(file))
         assert tuple(rows[0]) == FIELDS
@@ -379,24 +331,24 @@ def test_histories_and_weights_are_written(trained, small):
     assert not list(trained.glob("*.partial"))
 
 
-def test_what_is_there_is_not_trained_again(trained, small, tmp_path):
+def test_what_is_there_is_not_trained_again(trained, small, tmp_path, tiny_recipes):
     for file in trained.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
     said: list[str] = []
-    files = train_all(small, tmp_path, seed=3, recipes=TINY, say=said.append)
+    files = train_all(small, tmp_path, seed=3, recipes=tiny_recipes, say=said.append)
     assert [line.endswith("skipped") for line in said] == [True] * 3
     files["domain_adapted"].write_bytes(files["domain_adapted"].read_bytes()[:1000])
     (tmp_path / "baseline.history.csv").unlink()
     said.clear()
-    train_all(small, tmp_path, seed=3, recipes=TINY, say=said.append)
+    train_all(small, tmp_path, seed=3, recipes=tiny_recipes, say=said.append)
     assert sum(line.endswith("skipped") for line in said) == 1
-    for name in TINY:
+    for name in tiny_recipes:
         again, first = (place / f"{name}.safetensors" for place in (tmp_path, trained))
         assert again.read_bytes() == first.read_bytes()
 
 
-def test_the_digest_follows_recipe_seed_and_data(small, trained):
-    recipe = TINY["baseline"]
+def test_the_digest_follows_recipe_seed_and_data(small, trained, tiny_recipes):
+    recipe = tiny_recipes["baseline"]
     digest = recipe_digest(recipe, small, 3)
     assert stored_digest(trained / "baseline.safetensors") == digest
     images, labels = small["train"]

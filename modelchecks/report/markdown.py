@@ -6,19 +6,24 @@ import html
 import re
 
 from modelchecks.report.summary import GLYPHS, accuracy_rows, findings, sentence
+from modelchecks.report.text import one_line
 from modelchecks.results import Run
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~>@:-])")
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~>@:$-])")
+# GitHub looks for mentions, issues and addresses after it has removed the backslashes, so that
+# only a (zero-width) space keeps a name from notifying a stranger or becoming a link.
+_LINKED = re.compile(r"@(?=\w)|#(?=\w)|:(?=//)|(?<=www)(?=\.)", re.IGNORECASE)
+_NUMBERED = re.compile(r"^(\d+)\.")
 
 
 def escape(text: str) -> str:
-    """Return text that Markdown shows as it is: no markup, no HTML, no mention, one line.
+    """Return text that Markdown shows as it is: no markup, HTML, link or mention, one line.
 
-    >>> escape("a|b <script> @x")
-    'a\\\\|b &lt;script&gt; \\\\@x'
+    >>> escape("a|b <script> *x*")
+    'a\\\\|b &lt;script&gt; \\\\*x\\\\*'
     """
-    flat = " ".join(text.split())
-    return _SPECIAL.sub(r"\\\1", html.escape(flat, quote=False)).replace("\\&", "&")
+    flat = _LINKED.sub("\\g<0>\u200b", " ".join(one_line(text).split()))
+    return _NUMBERED.sub(r"\1\\.", _SPECIAL.sub(r"\\\1", html.escape(flat, quote=False)))
 
 
 def render(run: Run) -> str:
@@ -27,7 +32,7 @@ def render(run: Run) -> str:
     lines += [f"- {escape(sentence(run, decision))}" for decision in run.decisions.values()]
     lines += [
         "",
-        "| variant | offline accuracy % | live accuracy % | drop | verdict |",
+        "| variant | offline accuracy % | live accuracy % | drop pp | verdict |",
         "|---|---|---|---|---|",
     ]
     for row in accuracy_rows(run):
@@ -41,9 +46,9 @@ def render(run: Run) -> str:
         place = f"{result.location.path}:{result.location.line}"
         texts = (result.case, result.severity, result.message, place)
         row_text = " | ".join(escape(text) for text in texts)
-        lines.append(f"| {GLYPHS[result.status]} {result.status} | {row_text} |")
+        lines.append(f"| {GLYPHS[result.status]} {escape(result.status)} | {row_text} |")
     passed = sum(result.status == "passed" for result in run.results)
-    lines += ["", f"{passed} of {len(run.results)} cases passed."]
+    lines += ["", f"{passed} of {len(run.results)} cases passed.", ""]
     lines += [f"- {escape(note)}" for note in run.notes]
     lines += ["", f"Run {escape(run.run_id)}, {escape(run.finished)}.", ""]
     return "\n".join(lines)

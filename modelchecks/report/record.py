@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from modelchecks.errors import RecordError
-from modelchecks.results import Decision, Location, Result, Run
+from modelchecks.results import Decision, Location, Result, Run, Severity, Status, Verdict
 from modelchecks.stats.estimate import Estimate
 
 SCHEMA_VERSION = 1
@@ -55,55 +56,109 @@ def result_to_json(result: Result) -> dict[str, Any]:
     }
 
 
-def result_from_json(value: Mapping[str, Any]) -> Result:
+def result_from_json(value: Any) -> Result:
     """Return the result that `result_to_json` wrote; raises KeyError, TypeError or ValueError."""
-    estimate = value["estimate"]
+    found = _kind(value, "a result", Mapping)
+    estimate, location = found["estimate"], _kind(found["location"], "location", Mapping)
     return Result(
-        case=value["case"],
-        check=value["check"],
-        variant=value["variant"],
-        severity=value["severity"],
-        status=value["status"],
-        message=value["message"],
-        location=Location(**value["location"]),
-        estimate=None if estimate is None else Estimate(**estimate),
-        threshold=value["threshold"],
-        needed=value["needed"],
-        structural=value.get("structural", False),
-        details=value["details"],
+        case=_text(found, "case"),
+        check=_text(found, "check"),
+        variant=None if found["variant"] is None else _text(found, "variant"),
+        severity=_one_of(found, "severity", Severity),
+        status=_one_of(found, "status", Status),
+        message=_text(found, "message"),
+        location=Location(_text(location, "path"), _kind(location["line"], "line", int)),
+        estimate=None if estimate is None else _estimate(_kind(estimate, "estimate", Mapping)),
+        threshold=_mapping(found, "threshold"),
+        needed=None if found["needed"] is None else _kind(found["needed"], "needed", int),
+        structural=_kind(found.get("structural", False), "structural", bool),
+        details=_mapping(found, "details"),
     )
 
 
+def _estimate(value: Mapping[str, Any]) -> Estimate:
+    numbers = {
+        name: float(_kind(value[name], name, int, float))
+        for name in ("value", "low", "high", "lower_bound", "upper_bound", "alpha")
+    }
+    return Estimate(**numbers, n=_kind(value["n"], "n", int), method=_text(value, "method"))
+
+
+def _decision(variant: str, value: Any) -> Decision:
+    found = _kind(value, f"the decision on {variant!r}", Mapping)
+    reasons = tuple(_kind(case, "a reason", str) for case in _kind(found["reasons"], "reasons", list))
+    return Decision(variant, _one_of(found, "verdict", Verdict), reasons)
+
+
+def _kind(value: Any, what: str, *kinds: type) -> Any:
+    """Return the value if it is of one of the kinds; true and false are no numbers."""
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        raise TypeError(f"{what} is of type {type(value).__name__}")
+    return value
+
+
+def _text(value: Mapping[str, Any], key: str) -> str:
+    text: str = _kind(value[key], key, str)
+    return text
+
+
+def _mapping(value: Mapping[str, Any], key: str) -> dict[str, Any]:
+    return dict(_kind(value[key], key, Mapping))
+
+
+def _mappings(value: Mapping[str, Any], key: str) -> dict[str, dict[str, Any]]:
+    found = _mapping(value, key)
+    return {name: _mapping(found, name) for name in found}
+
+
+def _one_of(value: Mapping[str, Any], key: str, words: Any) -> Any:
+    if value[key] not in get_args(words):
+        raise ValueError(f"{key} is {value[key]!r}, none of {', '.join(get_args(words))}")
+    return value[key]
+
+
 def from_json(value: Any, where: str = "run record") -> Run:
-    """Return the run that `to_json` wrote; raises RecordError that says what is wrong."""
+    """Return the run that `to_json` wrote; raises RecordError that says what is wrong.
+
+    Keys that this version does not know are passed over: a later version may add some.
+    """
     if not isinstance(value, Mapping) or "schema_version" not in value:
-        raise RecordError(f"{where} is not a modelchecks run record: it has no `schema_version`")
-    if value["schema_version"] != SCHEMA_VERSION:
         raise RecordError(
-            f"{where} has schema version {value['schema_version']!r}; this modelchecks reads "
+            f"{where} is not a modelchecks run record: it has no `schema_version`. Name the "
+            "run.json that `modelchecks gate` wrote"
+        )
+    version = value["schema_version"]
+    if type(version) is not int or version != SCHEMA_VERSION:
+        raise RecordError(
+            f"{where} has schema version {version!r}; this modelchecks reads "
             f"version {SCHEMA_VERSION}. Read it with the version that wrote it, or update"
         )
     try:
         return Run(
-            run_id=value["run_id"],
-            started=value["started"],
-            finished=value["finished"],
-            suite=value["suite"],
-            variants=value["variants"],
-            splits=value["splits"],
-            results=tuple(result_from_json(result) for result in value["results"]),
+            run_id=_text(value, "run_id"),
+            started=_text(value, "started"),
+            finished=_text(value, "finished"),
+            suite=_mapping(value, "suite"),
+            variants=_mappings(value, "variants"),
+            splits=_mappings(value, "splits"),
+            results=tuple(map(result_from_json, _kind(value["results"], "results", list))),
             decisions={
-                name: Decision(name, decision["verdict"], tuple(decision["reasons"]))
-                for name, decision in value["decisions"].items()
+                name: _decision(name, decision)
+                for name, decision in _mapping(value, "decisions").items()
             },
-            provenance=value["provenance"],
-            notes=tuple(value.get("notes", ())),
+            provenance=_mapping(value, "provenance"),
+            notes=tuple(
+                _kind(note, "a note", str) for note in _kind(value.get("notes", []), "notes", list)
+            ),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise RecordError(
-            f"{where} is damaged: {type(error).__name__}: {error}; make it again with "
-            "`modelchecks gate`"
-        ) from error
+    except KeyError as error:
+        raise _damaged(where, f"{error} is missing") from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise _damaged(where, str(error)) from error
+
+
+def _damaged(where: str, what: str) -> RecordError:
+    return RecordError(f"{where} is damaged: {what}. Make it again with `modelchecks gate`")
 
 
 def dumps(run: Run) -> str:
@@ -116,16 +171,27 @@ def read(path: str | Path) -> Run:
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise RecordError(f"{path} cannot be read: {error}") from error
+        raise RecordError(
+            f"{path} cannot be read: {error}. Name the run.json that `modelchecks gate` wrote"
+        ) from error
     try:
-        value = json.loads(text, parse_constant=_no_constant)
-    except ValueError as error:
-        raise RecordError(f"{path} is not strict JSON: {error}") from error
+        value = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
+        raise RecordError(
+            f"{path} is not strict JSON: {error}. Make it again with `modelchecks gate`"
+        ) from error
     return from_json(value, str(path))
 
 
 def _no_constant(text: str) -> None:
     raise ValueError(f"{text} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:40]} is beyond any number")
+    return number
 
 
 def write_text(path: Path, text: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelchecks.results import Decision, Result, Run
-from modelchecks.wording import interval, points
+from modelchecks.wording import bare, interval
 
 GLYPHS: Mapping[str, str] = {
     "passed": "✓",
@@ -17,6 +17,8 @@ GLYPHS: Mapping[str, str] = {
     "errored": "!",
     "missing": "∅",
 }
+NONE = "–"
+"""Stands where there is no number."""
 _ORDER = ("failed", "errored", "inconclusive", "not_applicable", "passed")
 _SEVERITIES = ("block", "warn", "info")
 
@@ -33,39 +35,40 @@ class AccuracyRow:
 
 
 def accuracy_rows(run: Run) -> list[AccuracyRow]:
-    """Return a row per variant and accuracy_drop case; blanks where that case has no numbers."""
+    """Return a row per variant and accuracy_drop case; dashes where that case has no numbers."""
     rows = []
     for name, decision in run.decisions.items():
         drops = [r for r in run.results if r.check == "accuracy_drop" and r.variant == name]
-        if not drops:
-            rows.append(AccuracyRow(name, "–", "–", "–", decision.verdict))
-        for result in drops:
-            if result.estimate is None:
-                rows.append(AccuracyRow(name, "–", "–", "–", decision.verdict))
-                continue
-            drop = result.estimate
+        for result in drops or [None]:
+            drop = None if result is None else result.estimate
+            details = {} if result is None else result.details
             rows.append(
                 AccuracyRow(
                     name,
-                    _share(result.details["offline"]),
-                    _share(result.details["live"]),
-                    f"{points(drop.value)} {interval(drop.low, drop.high)}",
+                    _share(details.get("offline")),
+                    _share(details.get("live")),
+                    NONE if drop is None else f"{bare(drop.value)} {interval(drop.low, drop.high)}",
                     decision.verdict,
                 )
             )
     return rows
 
 
-def _share(estimate: Mapping[str, Any]) -> str:
-    shown = interval(float(estimate["low"]), float(estimate["high"]))
-    return f"{100 * float(estimate['value']):.1f} {shown}"
+def _share(estimate: Any) -> str:
+    """Return an accuracy that a case noted; a check of somebody else's may have noted others."""
+    try:
+        value, low, high = (float(estimate[key]) for key in ("value", "low", "high"))
+    except (KeyError, TypeError, ValueError):
+        return NONE
+    return f"{bare(value)} {interval(low, high)}"
 
 
 def findings(run: Run) -> list[Result]:
-    """Return the results that are not passes, blocking failures first."""
+    """Return the results that are not passes: blocking failures first, structural ones last."""
     return sorted(
         (result for result in run.results if result.status != "passed"),
         key=lambda result: (
+            result.structural,
             _SEVERITIES.index(result.severity),
             _ORDER.index(result.status),
         ),

@@ -2,58 +2,86 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
+from collections.abc import Iterable
 
 from modelchecks.report.summary import GLYPHS, accuracy_rows, findings, sentence
-from modelchecks.results import Run
+from modelchecks.report.text import one_line
+from modelchecks.results import Result, Run
+
+# A number stays with what belongs to it: "94.0 %", "5 pp", "(n 2,000)".
+_BELONGS = re.compile(r"(?<=\d) (?=(?:%|pp)(?:\W|$))|(?<=\bn) (?=\d)")
+_KEEP = "\u00a0"
 
 
 def render(run: Run, width: int = 80) -> str:
     """Return what a person reads first: the table, what failed and what would mend it, verdicts."""
-    lines = [*_table(run), ""]
-    # A data case blocks all variants at once, so findings are listed once, not per variant.
-    for result in findings(run):
-        place = f"{result.location.path}:{result.location.line}"
-        head = f"{GLYPHS[result.status]} {result.case} {result.status}"
-        if result.severity != "block":
-            head += f" ({result.severity})"
-        lines.append(_safe(f"{head}  {place}"))
-        lines += textwrap.wrap(
-            _safe(result.message),
-            width,
-            initial_indent="    ",
-            subsequent_indent="    ",
-            break_on_hyphens=False,
-        )
+    lines = [*_table(run, width), ""]
+    for alike in _alike(findings(run)):
+        lines += _finding(alike, width)
     return "\n".join([*lines, *_closing(run, width)]) + "\n"
 
 
 def verdicts(run: Run, width: int = 80) -> str:
     """Return the table and the verdicts, for a door that has shown the findings already."""
-    return "\n".join([*_table(run), "", *_closing(run, width)]) + "\n"
+    return "\n".join([*_table(run, width), "", *_closing(run, width)]) + "\n"
 
 
-def _table(run: Run) -> list[str]:
-    rows = [("variant", "offline %", "live %", "drop", "verdict")]
+def _alike(results: Iterable[Result]) -> list[list[Result]]:
+    """Return the results in groups that a reader would take for one: the same but for the case."""
+    groups: dict[tuple[object, ...], list[Result]] = {}
+    for result in results:
+        key = (result.message, result.status, result.severity, result.location)
+        groups.setdefault(key, []).append(result)
+    return list(groups.values())
+
+
+def _finding(alike: list[Result], width: int) -> list[str]:
+    first = alike[0]
+    cases = ", ".join(result.case for result in alike)
+    severity = "" if first.severity == "block" else f" ({first.severity})"
+    place = f"{first.location.path}:{first.location.line}"
+    head = f"{GLYPHS[first.status]} {cases} {first.status}{severity}  {place}"
+    return [*_wrap(head, width, "", "  "), *_wrap(first.message, width, "    ", "    "), ""]
+
+
+def _table(run: Run, width: int) -> list[str]:
+    rows = [("variant", "offline %", "live %", "drop pp", "verdict")]
     rows += [(r.variant, r.offline, r.live, r.drop, r.verdict.upper()) for r in accuracy_rows(run)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        _safe("  ".join(cell.ljust(size) for cell, size in zip(row, widths, strict=True))).rstrip()
-        for row in rows
-    ]
+    sizes = [max(len(row[column]) for row in rows) for column in range(1, len(rows[0]))]
+    # A name that would push its row over the edge stands on a line of its own.
+    room = max(len("variant"), width - sum(size + 2 for size in sizes))
+    first = max(len(row[0]) for row in rows if len(row[0]) <= room)
+    lines = []
+    for name, *cells in rows:
+        if len(name) > first:
+            lines.append(one_line(name))
+            name = ""
+        padded = [cell.ljust(size) for cell, size in zip(cells, sizes, strict=True)]
+        lines.append(one_line("  ".join([name.ljust(first), *padded])).rstrip())
+    return lines
 
 
 def _closing(run: Run, width: int) -> list[str]:
     passed = sum(result.status == "passed" for result in run.results)
     lines = [f"{passed} of {len(run.results)} cases passed"]
     for note in run.notes:
-        lines += textwrap.wrap(f"note: {_safe(note)}", width, subsequent_indent="    ")
+        lines += _wrap(f"note: {note}", width, "", "    ")
     lines.append("")
     for decision in run.decisions.values():
-        lines += textwrap.wrap(_safe(sentence(run, decision)), width, subsequent_indent="    ")
+        lines += _wrap(sentence(run, decision), width, "", "    ")
     return lines
 
 
-def _safe(text: str) -> str:
-    """Return text without control characters, which could rewrite what stands on a terminal."""
-    return "".join(char if char.isprintable() else " " for char in text)
+def _wrap(text: str, width: int, first: str, later: str) -> list[str]:
+    """Return the text in lines of at most `width`; a path or digest stays whole to be copied."""
+    wrapped = textwrap.wrap(
+        _BELONGS.sub(_KEEP, one_line(text)),
+        width,
+        initial_indent=first,
+        subsequent_indent=later,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+    return [line.replace(_KEEP, " ") for line in wrapped]
