@@ -99,10 +99,11 @@ def _module(module_name: str, folder: Path) -> ModuleType:
             raise UnknownNameError(
                 f"no module {module_name!r} beside the suite file (in {folder}) or installed"
             ) from error
-    # A name of its own for each folder: two suites may each have a `models.py` beside them, and
-    # taking the other suite's model unseen would be a wrong verdict.
-    place = hashlib.sha256(str(beside).encode()).hexdigest()[:12]
-    unique = f"_modelchecks_{place}_{module_name.replace('.', '_')}"
+    # A name of its own for each folder and content: two suites may each have a `models.py` beside
+    # them, and a file may change while a process lives. Taking the other suite's model, or
+    # yesterday's, unseen would be a wrong verdict.
+    place = hashlib.sha256(f"{beside}:{code_digest(module_name, folder)}".encode()).hexdigest()
+    unique = f"_modelchecks_{place[:12]}_{module_name.replace('.', '_')}"
     if unique in sys.modules:
         return sys.modules[unique]
     package = [str(beside.parent)] if beside.name == "__init__.py" else None

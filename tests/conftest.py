@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent, indent
@@ -147,3 +149,81 @@ def trained(small, tiny_recipes, tmp_path_factory):
     runs = tmp_path_factory.mktemp("runs")
     train_all(small, runs, seed=3, recipes=tiny_recipes, say=lambda line: None)
     return runs
+
+
+@pytest.fixture(scope="session")
+def _real_gate(pool, rows, trained, tmp_path_factory):
+    from casestudy.environment import photograph
+    from casestudy.live import png
+
+    images, labels = pool
+    folder = tmp_path_factory.mktemp("real")
+    for name, split in (("train", "train"), ("offline", "offline"), ("live", "live_pool")):
+        chosen = rows[split][:400]
+        seen = images[chosen] if name != "live" else photograph(images[chosen], seed=1)
+        table = pa.table(
+            {
+                "image": pa.array([png(image) for image in seen], pa.binary()),
+                "label": labels[chosen],
+                "id": [f"{name}-{row}" for row in chosen],
+                "camera": np.where(chosen % 2, "A", "B").tolist(),
+            }
+        )
+        pq.write_table(table, folder / f"{name}.parquet", row_group_size=150)
+    shutil.copytree(SUITES / "casestudy", folder / "casestudy")
+    for weights in trained.glob("*.safetensors"):
+        shutil.copy(weights, folder)
+    (folder / "columns.json").write_text(
+        json.dumps(
+            {
+                "name": "columns",
+                "expectations": [
+                    {
+                        "type": "expect_column_values_to_not_be_null",
+                        "kwargs": {"column": "label"},
+                    },
+                    {
+                        "type": "expect_column_values_to_be_in_set",
+                        "kwargs": {"column": "camera", "value_set": ["A", "B"]},
+                    },
+                ],
+            }
+        )
+    )
+    splits = "".join(
+        f"  {name}: {{source: parquet, path: {name}.parquet, image: image, label: label, id: id, "
+        "slices: [camera], sampling: random}\n"
+        for name in ("train", "offline", "live")
+    )
+    variants = "".join(
+        f"  {name}: {{model: 'casestudy:small_cnn', weights: {name}.safetensors}}\n"
+        for name in ("baseline", "domain_adapted", "curriculum")
+    )
+    (folder / "real.suite.yaml").write_text(
+        f"""suite: real
+data:
+{splits}variants:
+{variants}checks:
+  - schema:
+      expectations: columns.json
+      image: {{shape: [28, 28, 1], dtype: uint8, range: [0, 255]}}
+      splits: [train, offline, live]
+  - feature_drift: {{reference: train, current: live}}
+  - label_drift: {{reference: train, current: live}}
+  - prediction_drift: {{reference: offline, current: live}}
+  - accuracy_floor: {{split: offline, min_accuracy: 1%}}
+  - accuracy_drop: {{max_drop: 90pp}}
+compute: {{shard_rows: 150, batch_size: 64}}
+"""
+    )
+    return folder
+
+
+@pytest.fixture
+def real_gate(_real_gate, tmp_path, monkeypatch):
+    """A folder with `real.suite.yaml`: 3 x 400 real images, three trained models, all approved.
+
+    The limits are so wide that the tiny models pass: what a test breaks is all that can be wrong.
+    """
+    monkeypatch.delenv("MODELCHECKS_CACHE", raising=False)
+    return Path(shutil.copytree(_real_gate, tmp_path / "real"))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelchecks.stats.estimate import Estimate
-from modelchecks.stats.interval import check_alpha
+from modelchecks.stats.interval import check_alpha, check_count
 
 VARIANCE_FLOOR = 0.09
 """Under F(1 - F) at the point of the largest difference, which chance picks."""
@@ -26,7 +26,7 @@ def kolmogorov(
     """
     a, b = _sample(reference, "reference"), _sample(current, "current")
     check_alpha(alpha)
-    _check_features(features)
+    check_count(features, "features")
     a, b = np.sort(a), np.sort(b)
     points = np.concatenate([a, b])
     f = np.searchsorted(a, points, side="right") / len(a)
@@ -62,7 +62,7 @@ def total_variation(
     if len(a) != len(b):
         raise ValueError(f"current_counts: has {len(b)} categories, reference_counts has {len(a)}")
     check_alpha(alpha)
-    _check_features(features)
+    check_count(features, "features")
     n, m = int(a.sum()), int(b.sum())
     more = a / n > b / m
     f, g = float(a[more].sum() / n), float(b[more].sum() / m)
@@ -120,13 +120,8 @@ def _sample(values: NDArray[Any], name: str) -> NDArray[np.float64]:
 
 def _counts(values: NDArray[Any], name: str) -> NDArray[np.float64]:
     counts = np.asarray(values, dtype=np.float64)
-    if counts.ndim != 1 or not np.isfinite(counts).all() or (counts < 0).any():
-        raise ValueError(f"{name}: must be counts in one dimension, none negative or NaN")
-    if counts.sum() <= 0:
+    if counts.ndim != 1 or not ((counts >= 0) & (counts == np.floor(counts))).all():
+        raise ValueError(f"{name}: must be whole numbers in one dimension, none negative or NaN")
+    if not 0 < counts.sum() < np.inf:
         raise ValueError(f"{name}: counts nothing")
     return counts
-
-
-def _check_features(features: int) -> None:
-    if features < 1:
-        raise ValueError(f"features: {features} is not at least 1")

@@ -31,8 +31,8 @@ class Estimate:
         for name in ("value", "low", "high", "lower_bound", "upper_bound", "alpha"):
             if not math.isfinite(getattr(self, name)):
                 raise ValueError(f"{name}: {getattr(self, name)} is not a finite number")
-        if self.n <= 0:
-            raise ValueError(f"n: {self.n} is not positive")
+        if not 0 < self.n < math.inf:
+            raise ValueError(f"n: {self.n} is not positive and finite")
 
 
 def decide(estimate: Estimate, margin: float) -> Verdict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -13,21 +14,37 @@ from modelchecks.stats.estimate import Estimate
 Floats = NDArray[np.float64]
 
 
-def check_counts(correct: int, n: int, name: str) -> None:
+def check_count(value: Any, name: str, *, least: int = 1) -> None:
+    """Raise ValueError that names the argument unless it is a whole number, at least `least`."""
+    # A bool is a Real, numpy's is not; NaN is not below infinity.
+    whole = isinstance(value, Real) and not isinstance(value, bool)
+    if not (whole and -math.inf < value < math.inf and value == int(value)):
+        raise ValueError(f"{name}: {value} is not a count")
+    if value < least:
+        raise ValueError(f"{name}: {value} is not at least {least}")
+
+
+def check_counts(correct: int, n: int, prefix: str = "") -> None:
     """Raise ValueError that names the argument unless 0 <= correct <= n and n > 0."""
-    for value, label in ((correct, f"{name}_correct"), (n, f"{name}_n")):
-        if value != int(value) or isinstance(value, bool):
-            raise ValueError(f"{label}: {value} is not a count")
-    if not n > 0:
-        raise ValueError(f"{name}_n: {n} is not positive")
-    if not 0 <= correct <= n:
-        raise ValueError(f"{name}_correct: {correct} is not between 0 and {name}_n = {n}")
+    check_count(n, f"{prefix}n")
+    check_count(correct, f"{prefix}correct", least=0)
+    if correct > n:
+        raise ValueError(f"{prefix}correct: {correct} is more than {prefix}n = {n}")
 
 
 def check_alpha(alpha: float) -> None:
     """Raise ValueError unless alpha is between 0 and a half."""
     if not 0 < alpha < 0.5:
         raise ValueError(f"alpha: {alpha} is not between 0 and 0.5")
+
+
+def _check_shares(correct: NDArray[Any], n: NDArray[Any], alpha: float) -> None:
+    # Fractions of a row are allowed: weighted rows have an effective number.
+    if not ((n > 0) & (n < np.inf)).all():
+        raise ValueError("n: must be positive and finite")
+    if not ((correct >= 0) & (correct <= n)).all():
+        raise ValueError("correct: must be between 0 and n")
+    check_alpha(alpha)
 
 
 def clopper_pearson(correct: Any, n: Any, *, alpha: float) -> tuple[Floats, Floats]:
@@ -38,6 +55,7 @@ def clopper_pearson(correct: Any, n: Any, *, alpha: float) -> tuple[Floats, Floa
     from scipy.special import betaincinv
 
     x, n = np.asarray(correct, dtype=np.float64), np.asarray(n, dtype=np.float64)
+    _check_shares(x, n, alpha)
     # max(): betaincinv is undefined where a count is 0; those limits are 0 and 1.
     low = np.where(x > 0, betaincinv(np.maximum(x, 1), n - x + 1, alpha), 0.0)
     high = np.where(x < n, betaincinv(x + 1, np.maximum(n - x, 1), 1 - alpha), 1.0)
@@ -48,6 +66,7 @@ def wilson(correct: float, n: float, *, alpha: float) -> tuple[float, float]:
     """Return the one-sided level-alpha score limits of a proportion (Wilson 1927)."""
     from scipy.special import ndtri
 
+    _check_shares(np.asarray(correct), np.asarray(n), alpha)
     z = float(ndtri(1 - alpha))
     p = correct / n
     middle = (p + z * z / (2 * n)) / (1 + z * z / n)
@@ -58,7 +77,7 @@ def wilson(correct: float, n: float, *, alpha: float) -> tuple[float, float]:
 
 def proportion(correct: int, n: int, *, alpha: float = 0.05) -> Estimate:
     """Return one accuracy with Clopper-Pearson decision bounds and a Wilson 95 % interval."""
-    check_counts(correct, n, "sample")
+    check_counts(correct, n)
     check_alpha(alpha)
     lower, upper = clopper_pearson(correct, n, alpha=alpha)
     low, high = wilson(correct, n, alpha=0.025)
@@ -77,8 +96,9 @@ def newcombe(
     >>> [round(limit, 4) for limit in newcombe(56, 70, 48, 80)]
     [0.0524, 0.3339]
     """
-    check_counts(first_correct, first_n, "first")
-    check_counts(second_correct, second_n, "second")
+    check_counts(first_correct, first_n, "first_")
+    check_counts(second_correct, second_n, "second_")
+    check_alpha(alpha)
     p1, p2 = first_correct / first_n, second_correct / second_n
     l1, u1 = wilson(first_correct, first_n, alpha=alpha)
     l2, u2 = wilson(second_correct, second_n, alpha=alpha)
@@ -100,8 +120,8 @@ def proportion_drop(
     >>> round(drop.lower_bound, 5), round(drop.upper_bound, 5)
     (-0.01698, 0.02087)
     """
-    check_counts(offline_correct, offline_n, "offline")
-    check_counts(live_correct, live_n, "live")
+    check_counts(offline_correct, offline_n, "offline_")
+    check_counts(live_correct, live_n, "live_")
     check_alpha(alpha)
     p1, p2 = offline_correct / offline_n, live_correct / live_n
     l1, u1 = clopper_pearson(offline_correct, offline_n, alpha=alpha)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from modelchecks.stats.interval import check_alpha, clopper_pearson
+from modelchecks.stats.interval import check_alpha, check_count, clopper_pearson
 
 ENUMERATE_BELOW = 2_000
 """Live rows up to which the exact power is enumerated; beyond, the formula is exact enough."""
@@ -41,8 +41,7 @@ def drop_operating_characteristics(
     Enumerates both binomials out to 5.5 standard deviations. Raises ValueError.
     """
     p1, p2 = _check_plan(offline_accuracy, offline_n, true_drop, max_drop, alpha)
-    if live_n < 1:
-        raise ValueError(f"live_n: {live_n} is not positive")
+    check_count(live_n, "live_n")
     passed, failed = _decided(p1, offline_n, p2, live_n, max_drop, alpha)
     return OperatingCharacteristics(passed, failed, max(0.0, 1 - passed - failed))
 
@@ -113,8 +112,7 @@ def _check_plan(
 ) -> tuple[float, float]:
     if not 0 <= p1 <= 1:
         raise ValueError(f"offline_accuracy: {p1} is not between 0 and 1")
-    if n1 < 1:
-        raise ValueError(f"offline_n: {n1} is not positive")
+    check_count(n1, "offline_n")
     if not 0 <= p1 - true_drop <= 1:
         raise ValueError(f"true_drop: {true_drop} takes the live accuracy out of [0, 1]")
     if not -1 <= max_drop <= 1:

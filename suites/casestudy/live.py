@@ -107,7 +107,7 @@ def live_table(
             "time": pa.array(columns["time"], pa.timestamp("us", "UTC")),
             "camera": pa.array(columns["camera"].tolist()),
             "store": pa.array(columns["store"].tolist()),
-            "image": pa.array([_png(image) for image in seen], pa.binary()),
+            "image": pa.array([png(image) for image in seen], pa.binary()),
             "label": pa.array(labels[rows]),
             "satisfaction": pa.array(satisfaction(wrong)),
             "latency_ms": pa.array(columns["latency_ms"]),
@@ -166,7 +166,7 @@ def _stored_digest(part: Path) -> str | None:
     return metadata.get(b"recipe", b"").decode()
 
 
-def _png(image: NDArray[np.uint8]) -> bytes:
+def png(image: NDArray[np.uint8]) -> bytes:
     file = io.BytesIO()
     Image.fromarray(image).save(file, "PNG")
     return file.getvalue()
