@@ -430,6 +430,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     if sys.stdout is None:
         # The next file opened would become standard output.
+        _say("Error: standard output is closed, so no verdict was given; redirect it to /dev/null")
         sys.exit(2)
     codecs.register_error("modelchecks", _plain)
     if isinstance(sys.stdout, io.TextIOWrapper):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
+from unicodedata import east_asian_width
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +24,11 @@ class Problem:
         mark = "" if self.severity == "error" else "warning: "
         text = f"{self.path}:{self.line}:{self.column}: {mark}{self.message}"
         if self.source.strip():
-            # Tabs become one blank each so that the caret stands under the right character.
-            text += f"\n    {self.source.expandtabs(1).rstrip()}\n    {' ' * (self.column - 1)}^"
+            # One blank for each character, tabs included, so that the caret stands under the right
+            # one; a wide blank where a terminal shows the character wide.
+            before = self.source[: self.column - 1].ljust(self.column - 1)
+            blanks = "".join("\u3000" if east_asian_width(c) in "WF" else " " for c in before)
+            text += f"\n    {self.source.replace(chr(9), ' ').rstrip()}\n    {blanks}^"
         return text
 
 

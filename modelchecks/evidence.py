@@ -158,7 +158,10 @@ class Evidence:
         """Return the evidence of both sets of rows taken together."""
         if self.split != other.split:
             raise EvidenceError(f"cannot merge evidence of {self.split!r} and {other.split!r}")
-        failures = {**other.failures, **self.failures}
+        failures = {
+            name: min(told[name] for told in (self.failures, other.failures) if name in told)
+            for name in sorted({*self.failures, *other.failures})
+        }
         # A variant that failed in one shard has no columns there, so it keeps none anywhere.
         gone = {f"{kind}:{name}" for name in failures for kind in ("predicted", "confidence")}
         rows = self.rows.without(gone).merge(other.rows.without(gone))

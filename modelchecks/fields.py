@@ -18,6 +18,8 @@ INVALID: Any = object()
 """Stands for a value that was reported as a problem."""
 
 _CONSTRUCTOR = yaml.constructor.SafeConstructor()
+_MERGE = "tag:yaml.org,2002:merge"
+_NUMBER = r"\s*[+-]?[0-9._]+([eE][+-]?[0-9]+)?\s*"
 _KINDS = {"null": "nothing", "str": "text", "int": "a whole number", "bool": "true or false"}
 
 
@@ -41,7 +43,11 @@ class Reader:
         return INVALID
 
     def mapping(self, node: yaml.Node, what: str) -> dict[str, tuple[yaml.Node, yaml.Node]]:
-        """Return key -> (key node, value node); duplicate and odd keys are problems."""
+        """Return key -> (key node, value node); duplicate and odd keys are problems.
+
+        A merge key (`<<: *defaults`, or a list of them) adds what is not given here; of two merged
+        mappings the earlier one wins.
+        """
         found: dict[str, tuple[yaml.Node, yaml.Node]] = {}
         if not isinstance(node, yaml.MappingNode):
             self.report(node, f"{what} must be a mapping of keys to values, not {kind(node)}")
@@ -54,6 +60,10 @@ class Reader:
                 self.report(key, f"{key.value!r} is given twice in {what} (first in line {first})")
             else:
                 found[key.value] = (key, value)
+        if "<<" in found and found["<<"][0].tag == _MERGE:
+            _, merged = found.pop("<<")
+            for other in merged.value if _is_list(merged) else [merged]:
+                found = self.mapping(other, "what `<<` names") | found
         return found
 
     def sequence(self, node: yaml.Node, what: str) -> list[yaml.Node]:
@@ -108,6 +118,8 @@ class Reader:
             place = nodes.get(field_name.strip())
             text = f"`{field_name}`{rest}" if place is not None else f"{what}: {error}"
             return self.report(place or node, text)
+        except Exception as error:
+            return self.report(node, f"{what} raised {type(error).__name__}: {error}")
 
     def value(self, node: yaml.Node, hint: Any, what: str) -> Any:
         """Return the Python value of a node as the annotation asks, or INVALID."""
@@ -118,9 +130,9 @@ class Reader:
             if type(None) in args and is_null(node):
                 return None
             options = [arg for arg in args if arg is not type(None)]
-            return self.value(node, options[0], what) if len(options) == 1 else plain(node)
+            return self.value(node, options[0], what) if len(options) == 1 else self.plain(node)
         if origin is Literal:
-            value = plain(node)
+            value = self.plain(node)
             if value in args:
                 return value
             choices = [str(arg) for arg in args]
@@ -128,14 +140,36 @@ class Reader:
                 node, f"{what} is {shown(node)}; it must be one of {', '.join(choices)}"
             )
         if origin is tuple:
-            items = [self.value(item, args[0], what) for item in self.sequence(node, what)]
+            each = f"an item of {what}"
+            items = [self.value(item, args[0], each) for item in self.sequence(node, what)]
             return INVALID if not _is_list(node) or INVALID in items else tuple(items)
+        if origin is Mapping:
+            return self._plain_mapping(node, what)
         if dataclasses.is_dataclass(hint) and isinstance(hint, type):
             return self.build(hint, node, what)
         return self._scalar(node, hint, what)
 
+    def plain(self, node: yaml.Node) -> Any:
+        """Return a node as plain Python values."""
+        if isinstance(node, yaml.MappingNode):
+            return self._plain_mapping(node, "this mapping")
+        if isinstance(node, yaml.SequenceNode):
+            return [self.plain(item) for item in node.value]
+        try:
+            return _CONSTRUCTOR.construct_object(node)
+        except Exception:
+            # PyYAML raises anything for a value that is not what its tag says, as in `!!int ""`.
+            return node.value
+
+    def _plain_mapping(self, node: yaml.Node, what: str) -> Any:
+        before = len(self.problems)
+        items = self.mapping(node, what)
+        if len(self.problems) > before:
+            return INVALID
+        return {name: self.plain(value) for name, (_, value) in items.items()}
+
     def _scalar(self, node: yaml.Node, hint: Any, what: str) -> Any:
-        value = plain(node)
+        value = self.plain(node)
         if hint is str:
             if isinstance(value, str):
                 return value
@@ -172,7 +206,7 @@ class Reader:
         )
 
     def _share(self, node: yaml.Node, what: str) -> Any:
-        value = plain(node)
+        value = self.plain(node)
         text = value.strip() if isinstance(value, str) else ""
         unit = next((unit for unit in ("pp", "%") if text.endswith(unit)), "")
         number = _number(text.removesuffix(unit).strip() if unit else value)
@@ -191,7 +225,7 @@ def _number(value: Any) -> float | None:
         return None
     try:
         number = float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return number if abs(number) < float("inf") else None
 
@@ -219,16 +253,13 @@ def markers(hint: Any) -> tuple[Any, ...]:
     return ()
 
 
-def plain(node: yaml.Node) -> Any:
-    """Return a node as plain Python values."""
-    if isinstance(node, yaml.MappingNode):
-        return {str(plain(key)): plain(value) for key, value in node.value}
-    if isinstance(node, yaml.SequenceNode):
-        return [plain(item) for item in node.value]
-    try:
-        return _CONSTRUCTOR.construct_object(node)
-    except (ValueError, yaml.YAMLError):
-        return node.value
+def scalars(node: yaml.Node) -> set[str]:
+    """Return the text of every scalar below a node."""
+    if isinstance(node, yaml.ScalarNode):
+        return {node.value}
+    pairs = isinstance(node, yaml.MappingNode)
+    inner = [one for pair in node.value for one in pair] if pairs else node.value
+    return set().union(*map(scalars, inner))
 
 
 def is_null(node: yaml.Node) -> bool:
@@ -259,7 +290,7 @@ def json_schema(hint: Any) -> dict[str, Any]:
     origin, args = get_origin(hint), get_args(hint)
     if origin is Annotated:
         if "share" in args[1:]:
-            text = {"type": "string", "pattern": r"^\s*[0-9.]+\s*(pp|%)?\s*$"}
+            text = {"type": "string", "pattern": f"^{_NUMBER}(pp|%)?\\s*$"}
             return {"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, text]}
         return json_schema(args[0])
     if origin in (Union, types.UnionType):
@@ -272,7 +303,12 @@ def json_schema(hint: Any) -> dict[str, Any]:
         return {"type": "array", "items": json_schema(args[0])}
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return class_schema(hint)
-    simple = {str: "string", bool: "boolean", int: "integer", float: "number"}
+    if origin is Mapping:
+        return {"type": "object"}
+    if hint is float:
+        # An editor of YAML 1.1 reads 1e-3 as text, as the loader does.
+        return {"type": ["number", "string"], "pattern": f"^{_NUMBER}$"}
+    simple = {str: "string", bool: "boolean", int: "integer"}
     return {"type": simple[hint]} if hint in simple else {}
 
 
@@ -294,7 +330,8 @@ def class_schema(cls: type, leave_out: tuple[str, ...] = ()) -> dict[str, Any]:
             required.append(field.name)
         properties[field.name] = schema
     return {
-        "type": "object",
+        # A mapping without any entry is written as nothing: `- label_drift:`.
+        "type": "object" if required else ["object", "null"],
         "description": (cls.__doc__ or "").strip().split("\n")[0],
         "properties": properties,
         "required": required,

@@ -58,8 +58,12 @@ def _decide(variant: str, declared: Sequence[Case], results: Sequence[Result]) -
 
 
 def reason_statuses(run: Run, decision: Decision) -> dict[str, Status | Literal["missing"]]:
-    """Return the status of each case that a decision names as its reason."""
-    found = {result.case: result.status for result in run.results}
+    """Return the status of each case that a decision names as its reason.
+
+    A case with several results has none that could be relied on, so it counts as missing.
+    """
+    counted = Counter(result.case for result in run.results)
+    found = {result.case: result.status for result in run.results if counted[result.case] == 1}
     return {case: found.get(case, "missing") for case in decision.reasons}
 
 
@@ -69,7 +73,8 @@ def forgiven(run: Run, fail_on: FailOn = "undecided") -> tuple[str, ...]:
     `--fail-on blocked` and the policies `inconclusive: warn | skip` forgive `inconclusive` and
     nothing else: an errored, missing or deselected case keeps its variant undecided.
     """
-    if fail_on != "blocked" and run.suite.get("policy", {}).get("inconclusive", "fail") == "fail":
+    policy = run.suite.get("policy", {}).get("inconclusive")
+    if fail_on != "blocked" and policy not in ("warn", "skip"):
         return ()
     return tuple(
         decision.variant
@@ -102,8 +107,7 @@ def worst(codes: Iterable[int]) -> int:
     >>> worst([0, 3, 1])
     1
     """
-    present = set(codes)
-    for code in _WORST_FIRST:
-        if code in present:
-            return code
-    return NOTHING if not present else INTERNAL
+    present = set(codes) or {NOTHING}
+    if not present <= set(_WORST_FIRST):
+        return INTERNAL
+    return next(code for code in _WORST_FIRST if code in present)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import runpy
+import traceback
 from pathlib import Path
 
 import yaml
@@ -15,6 +16,9 @@ from modelchecks.fields import Reader
 from modelchecks.results import Location
 from modelchecks.suite import Suite
 from modelchecks.suite_file import SuiteReader
+
+DEPTH, VALUES = 100, 100_000
+"""How deep and how large the tree of a suite file may be."""
 
 
 def load_suite(path: str | Path) -> Suite:
@@ -31,7 +35,7 @@ def read_suite(path: str | Path) -> tuple[Suite | None, list[Problem]]:
     path = Path(path)
     try:
         data = path.read_bytes()
-        text = data.decode("utf-8")
+        text = data.decode("utf-8-sig")
     except OSError as error:
         problem = Problem(str(path), 1, 1, f"cannot be read: {error.strerror or error}")
         return None, [problem]
@@ -42,43 +46,74 @@ def read_suite(path: str | Path) -> tuple[Suite | None, list[Problem]]:
     reader = Reader(str(path), text)
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except (yaml.YAMLError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        said = getattr(error, "problem", None) or str(error)
-        if mark is not None:
-            reader.report(mark, f"is not YAML: {said}")
-        else:
-            reader.problems.append(Problem(str(path), 1, 1, f"is not YAML: {said}"))
+    except (yaml.YAMLError, RecursionError, ValueError, OverflowError) as error:
+        reader.report(*_no_yaml(error, text))
         return None, reader.problems
     if root is None:
         return None, [Problem(str(path), 1, 1, "is empty; `modelchecks explain` lists the checks")]
+    if (knot := _knot(root)) is not None:
+        reader.report(*knot)
+        return None, reader.problems
     suite = SuiteReader(reader, path, root, hashlib.sha256(data).hexdigest()).read()
     if reader.problems or suite is None:
-        return None, sorted(reader.problems, key=lambda found: (found.line, found.column))
+        # What an alias repeats is one fault, told once.
+        once = dict.fromkeys(reader.problems)
+        return None, sorted(once, key=lambda found: (found.line, found.column))
     return suite, advice(suite)
+
+
+def _no_yaml(error: Exception, text: str) -> tuple[yaml.Mark, str]:
+    """Return where a text stops to be YAML, and why."""
+    if isinstance(error, yaml.reader.ReaderError):
+        upto = text[: error.position + 1].splitlines()
+        mark = yaml.Mark("", error.position, len(upto) - 1, len(upto[-1]) - 1, None, 0)
+        return mark, f"is not YAML: {error.reason} (character {chr(error.character)!r})"
+    mark = getattr(error, "problem_mark", None) or yaml.Mark("", 0, 0, 0, None, 0)
+    said = [getattr(error, "context", None), getattr(error, "problem", None)]
+    return mark, f"is not YAML: {', '.join(filter(None, said)) or error}"
+
+
+def _knot(root: yaml.Node) -> tuple[yaml.Node, str] | None:
+    """Return a place where aliases make the tree endless, or larger than anyone can mean."""
+    todo, seen = [(root, root, 0)], 0
+    while todo:
+        node, place, depth = todo.pop()
+        if depth > DEPTH:
+            return node, f"nests more than {DEPTH} deep; an anchor (`&`) may not hold itself"
+        if seen > VALUES:
+            return place, f"stands for more than {VALUES:,} values once aliases are written out"
+        if isinstance(node, yaml.CollectionNode):
+            pairs = isinstance(node, yaml.MappingNode)
+            inner = [one for pair in node.value for one in pair] if pairs else node.value
+            seen += len(inner)
+            todo += [(one, place if depth else one, depth + 1) for one in inner]
+    return None
 
 
 def _read_python(path: Path, data: bytes) -> tuple[Suite | None, list[Problem]]:
     """Run a `.py` suite, which must leave a Suite in the name `suite`."""
     try:
         found = runpy.run_path(str(path)).get("suite")
-    except Exception as error:
-        last = error.__traceback__
-        line = 1
-        while last is not None:
-            if last.tb_frame.f_code.co_filename == str(path):
-                line = last.tb_lineno
-            last = last.tb_next
-        return None, [Problem(str(path), line, 1, f"raised {type(error).__name__}: {error}")]
-    if not isinstance(found, Suite):
-        return None, [Problem(str(path), 1, 1, "leaves no modelchecks.Suite in the name `suite`")]
-    suite = dataclasses.replace(found, path=path, sha256=hashlib.sha256(data).hexdigest())
-    return suite, advice(suite)
+        if not isinstance(found, Suite):
+            problem = Problem(str(path), 1, 1, "leaves no modelchecks.Suite in the name `suite`")
+            return None, [problem]
+        suite = dataclasses.replace(found, path=path, sha256=hashlib.sha256(data).hexdigest())
+        return suite, advice(suite)
+    except (Exception, SystemExit) as error:
+        # SystemExit as well: a suite that ends the process would end it with an exit code of 0.
+        frames = traceback.extract_tb(error.__traceback__)
+        inside = [frame.lineno or 1 for frame in frames if frame.filename == str(path)]
+        if isinstance(error, SyntaxError) and error.filename == str(path):
+            inside = [error.lineno or 1]
+        line = inside[-1] if inside else 1
+        source = "".join(data.decode("utf-8-sig").splitlines()[line - 1 : line])
+        said = f"raised {type(error).__name__}: {error}"
+        return None, [Problem(str(path), line, 1, said, source=source)]
 
 
 def advice(suite: Suite) -> list[Problem]:
     """Return warnings about a suite that is valid and yet cannot approve what it may seem to."""
-    lines = suite.path.read_text(encoding="utf-8").splitlines()
+    lines = suite.path.read_text(encoding="utf-8-sig").splitlines()
 
     def warning(at: Location, message: str) -> Problem:
         line = lines[at.line - 1] if at.line <= len(lines) else ""

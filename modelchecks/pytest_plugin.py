@@ -146,7 +146,10 @@ class SuiteFile(pytest.File):
         session.collected[str(self.path)] = None
         session.plans[str(self.path)] = plan
         for case in plan.declared:
-            yield CaseItem.from_parent(self, name=case.id, case=case, suite=suite)
+            # Named whole: pytest 9.2 parses `[...]` out of an id that it reads back for `--lf`, and
+            # would not know again one that it composed itself.
+            node_id = f"{self.nodeid}::{case.id}"
+            yield CaseItem.from_parent(self, name=case.id, nodeid=node_id, case=case, suite=suite)
 
 
 class CaseItem(pytest.Item):

@@ -11,6 +11,8 @@ import hashlib
 import importlib
 import importlib.util
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -48,7 +50,7 @@ def find(group: Group, name: str, folder: Path) -> Any:
         )
     try:
         return points[0].load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UnknownNameError(
             f"{name!r} ({points[0].value}) cannot be imported: {type(error).__name__}: {error}"
         ) from error
@@ -63,7 +65,7 @@ def load(reference: str, folder: Path) -> Any:
         module = _module(module_name, folder)
     except UnknownNameError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UnknownNameError(
             f"module {module_name!r} of {reference!r} cannot be imported: "
             f"{type(error).__name__}: {error}"
@@ -88,6 +90,10 @@ def _beside(module_name: str, folder: Path) -> Path | None:
     return None
 
 
+def _is_package(file: Path | None) -> bool:
+    return file is not None and file.name == "__init__.py"
+
+
 def _module(module_name: str, folder: Path) -> ModuleType:
     beside = _beside(module_name, folder)
     if beside is None:
@@ -99,6 +105,11 @@ def _module(module_name: str, folder: Path) -> ModuleType:
             raise UnknownNameError(
                 f"no module {module_name!r} beside the suite file (in {folder}) or installed"
             ) from error
+    parent, _, leaf = module_name.rpartition(".")
+    if parent and _is_package(_beside(parent, folder)):
+        package_name = _module(parent, folder).__name__
+        with _siblings(folder):
+            return importlib.import_module(f"{package_name}.{leaf}")
     # A name of its own for each folder and content: two suites may each have a `models.py` beside
     # them, and a file may change while a process lives. Taking the other suite's model, or
     # yesterday's, unseen would be a wrong verdict.
@@ -106,7 +117,7 @@ def _module(module_name: str, folder: Path) -> ModuleType:
     unique = f"_modelchecks_{place[:12]}_{module_name.replace('.', '_')}"
     if unique in sys.modules:
         return sys.modules[unique]
-    package = [str(beside.parent)] if beside.name == "__init__.py" else None
+    package = [str(beside.parent)] if _is_package(beside) else None
     spec = importlib.util.spec_from_file_location(
         unique, beside, submodule_search_locations=package
     )
@@ -114,42 +125,65 @@ def _module(module_name: str, folder: Path) -> ModuleType:
         raise UnknownNameError(f"{beside} cannot be loaded as a Python module")
     module = importlib.util.module_from_spec(spec)
     sys.modules[unique] = module
-    known = set(sys.modules)
-    sys.path.insert(0, str(folder.resolve()))
     try:
-        spec.loader.exec_module(module)
+        with _siblings(folder):
+            spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[unique]
         raise
-    finally:
-        sys.path.remove(str(folder.resolve()))
-        # Siblings that it imported are forgotten by name, for the same reason as above.
-        for name in set(sys.modules) - known:
-            origin = getattr(sys.modules[name], "__file__", None)
-            inside = origin and Path(origin).is_relative_to(folder.resolve())
-            if inside and not name.startswith("_modelchecks_"):
-                del sys.modules[name]
     return module
+
+
+@contextmanager
+def _siblings(folder: Path) -> Iterator[None]:
+    """Let what is imported inside import modules beside the suite file, and forget them by name.
+
+    Another suite's sibling of the same name may not be taken for it. What is merely stored below
+    the folder, such as a virtual environment, is no sibling.
+    """
+    root, known = folder.resolve(), set(sys.modules)
+    sys.path.insert(0, str(root))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(root))
+        for name in set(sys.modules) - known:
+            top, origin = name.partition(".")[0], getattr(sys.modules[name], "__file__", None)
+            if (
+                origin
+                and top not in known
+                and Path(origin).is_relative_to(root)
+                and Path(origin).relative_to(root).parts[0] in (top, f"{top}.py")
+            ):
+                del sys.modules[name]
 
 
 def code_digest(reference: str, folder: Path) -> str:
     """Return a digest of the source that `module:attribute` lives in, without importing it.
 
-    A package beside the suite is digested whole, a module with the modules beside it; an
-    installed one by its file and name. Code that it imports from elsewhere is not seen.
+    A package beside the suite is digested whole, a module with the modules and packages beside
+    it; an installed one by its file and name. Code that it imports from elsewhere is not seen.
     """
-    module_name = reference.partition(":")[0]
-    beside = _beside(module_name, folder)
     digest = hashlib.sha256(reference.encode())
-    if beside is None:
-        spec = importlib.util.find_spec(module_name)
-        files = [Path(spec.origin)] if spec and spec.origin else []
-    elif beside.name == "__init__.py":
-        files = sorted(beside.parent.rglob("*.py"))
-    else:
-        files = sorted(beside.parent.glob("*.py"))
-    for file in files:
-        digest.update(file.name.encode() + b"\0")
+    for name, file in sorted(_sources(reference.partition(":")[0], folder).items()):
+        digest.update(name.encode() + b"\0")
         if file.is_file():
-            digest.update(file.read_bytes())
+            digest.update(hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()
+
+
+def _sources(module_name: str, folder: Path) -> dict[str, Path]:
+    """Return the source files that a module may be made of, each by a name that is stable."""
+    root, top = folder.resolve(), module_name.partition(".")[0]
+    if _beside(module_name, folder) is None:
+        with suppress(ModuleNotFoundError):
+            spec = importlib.util.find_spec(module_name)
+            if spec is not None and spec.origin is not None:
+                return {Path(spec.origin).name: Path(spec.origin)}
+        return {}
+    files, folders = set[Path](), {root / top}
+    if not _is_package(_beside(top, folder)):
+        files |= set(root.glob("*.py"))
+        folders |= {file.parent for file in root.glob("*/__init__.py")}
+    files |= {file for inner in folders for file in inner.rglob("*.py")}
+    return {file.relative_to(root).as_posix(): file for file in files}

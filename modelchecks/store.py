@@ -14,12 +14,16 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from modelchecks.errors import EvidenceError
 from modelchecks.evidence import Evidence, Rows, Totals
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def default_folder(suite_folder: Path) -> Path:
@@ -50,6 +54,9 @@ class Store:
         body = self._read(path)
         if body is None:
             return None
+        if body["of"] != [key, index]:
+            self.say(f"{path}: belongs to other evidence; gathering this evidence again")
+            return None
         rows_path = path.with_suffix(".parquet")
         try:
             with rows_path.open("rb") as stream:
@@ -72,6 +79,7 @@ class Store:
         path = self._path(key) / f"{index:06d}.json"
         digest = _write_rows(path.with_suffix(".parquet"), evidence.rows.columns)
         body = {
+            "of": [key, index],
             "split": evidence.split,
             "totals": evidence.totals.to_json(),
             "limit": evidence.rows.limit,
@@ -114,10 +122,16 @@ class Store:
         _replace(path, lambda file: file.write_text(text, encoding="utf-8"))
 
     def _prepare(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        ignore = self.folder / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text("# written by modelchecks\n*\n", encoding="utf-8")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            ignore = self.folder / ".gitignore"
+            if not ignore.exists():
+                ignore.write_text("# written by modelchecks\n*\n", encoding="utf-8")
+        except OSError as error:
+            raise EvidenceError(
+                f"the evidence store {self.folder} cannot be written ({error.strerror or error}); "
+                "make it writable or name another folder in MODELCHECKS_CACHE"
+            ) from error
 
 
 def _digest(body: Mapping[str, Any]) -> str:
@@ -153,15 +167,20 @@ def _write_rows(path: Path, columns: Mapping[str, NDArray[Any]]) -> str:
 
 
 def _read_rows(path: Path) -> dict[str, NDArray[Any]]:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     table = pq.ParquetFile(path).read()
-    rows: dict[str, NDArray[Any]] = {}
-    for name in table.column_names:
-        column = table[name]
-        if pa.types.is_string(column.type):
-            rows[name] = np.array([*column.to_pylist(), None], dtype=object)[:-1]
-        else:
-            rows[name] = column.to_numpy()
-    return rows
+    return {name: _to_numpy(table[name].combine_chunks()) for name in table.column_names}
+
+
+def _to_numpy(array: pa.Array) -> NDArray[Any]:
+    """Return a column without Arrow's own `to_numpy`, which would import pandas to judge again."""
+    import pyarrow as pa
+
+    if pa.types.is_string(array.type):
+        return np.array([*array.to_pylist(), None], dtype=object)[:-1]
+    if pa.types.is_boolean(array.type):
+        return np.array(array.to_pylist(), dtype=np.bool_)
+    if pa.types.is_timestamp(array.type):
+        return np.from_dlpack(array.view(pa.int64())).view(f"datetime64[{array.type.unit}]")
+    return np.from_dlpack(array)

@@ -6,14 +6,14 @@ import dataclasses
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 
 from modelchecks import registry
-from modelchecks.check import Check
-from modelchecks.errors import Problem, did_you_mean
-from modelchecks.fields import INVALID, Reader, is_null, plain, shown
+from modelchecks.check import Check, Scope
+from modelchecks.errors import did_you_mean
+from modelchecks.fields import INVALID, Reader, fields_of, is_null, scalars, shown
 from modelchecks.results import DATA, Location, Severity
 from modelchecks.sources import Source
 from modelchecks.suite import Compute, DeclaredCheck, Policy, Split, Suite, Variant
@@ -38,11 +38,14 @@ class SuiteReader:
 
     def __init__(self, reader: Reader, path: Path, root: yaml.Node, sha256: str) -> None:
         self.reader, self.path, self.root, self.sha256 = reader, path, root, sha256
+        self._variant_names: list[str] = []
 
     def read(self) -> Suite | None:
         """Return the suite, or None where the reader has problems."""
         reader = self.reader
         items = reader.mapping(self.root, "the suite")
+        if not isinstance(self.root, yaml.MappingNode):
+            return None
         for name, (key, _) in items.items():
             if name not in KEYS:
                 reader.report(key, f"the suite has no key {name!r}{did_you_mean(name, KEYS)}")
@@ -58,7 +61,7 @@ class SuiteReader:
         classes = part("classes", self._classes, ())
         splits = part("data", self._splits, ())
         variants = part("variants", self._variants, ())
-        champion = part("champion", lambda node: self._champion(node, variants), None)
+        champion = part("champion", self._champion, None)
         checks = part("checks", self._checks, ())
         policy = part("policy", lambda node: reader.build(Policy, node, "`policy`"), Policy())
         compute = part("compute", self._compute, Compute())
@@ -118,7 +121,7 @@ class SuiteReader:
         cls = self._find("sources", source, own["source"])
         options = None
         if cls is not None:
-            rest = [(k, v) for k, v in node.value if getattr(k, "value", None) not in _SPLIT_KEYS]
+            rest = [pair for name, pair in items.items() if name not in _SPLIT_KEYS]
             inner = yaml.MappingNode(node.tag, rest, node.start_mark, node.end_mark)
             options = reader.build(cls, inner, f"{what} (source {source})")
             if options is not INVALID and not isinstance(options, Source):
@@ -144,7 +147,7 @@ class SuiteReader:
         return Split(name, source, values, slices, sampling, assumed, self._location(key))
 
     def _sampling(self, node: yaml.Node) -> Any:
-        value = plain(node)
+        value = self.reader.plain(node)
         if isinstance(value, dict) and set(value) == {"weights"}:
             return self.reader.report(
                 node,
@@ -165,11 +168,18 @@ class SuiteReader:
         if not (isinstance(found, type) and dataclasses.is_dataclass(found)):
             self.reader.report(node, f"{name!r} is not a dataclass, as every {group[:-1]} must be")
             return None
+        try:
+            fields_of(found)
+        except Exception as error:
+            said = f"the annotations of {name!r} cannot be read: {type(error).__name__}: {error}"
+            self.reader.report(node, said)
+            return None
         return found
 
     def _variants(self, node: yaml.Node) -> tuple[Variant, ...]:
         reader = self.reader
         items = reader.mapping(node, "`variants`")
+        self._variant_names = list(items)
         if not items:
             reader.report(node, "`variants` declares no variant, so there is nothing to approve")
         found = []
@@ -191,7 +201,8 @@ class SuiteReader:
                 reader.report(key, f"variant {name!r} needs `weights`, so that its digest is known")
             elif variant.model is not None and ":" not in variant.model:
                 reader.report(key, f"`model` {variant.model!r} is not `module:callable`")
-            if Path(variant.weights or "").suffix in (".pkl", ".pickle") and not variant.trusted:
+            suffix = Path(variant.weights or "").suffix.lower()
+            if suffix in (".pkl", ".pickle") and not variant.trusted:
                 reader.report(
                     key,
                     f"weights {variant.weights!r} are a pickle, which may run code when it loads; "
@@ -200,11 +211,10 @@ class SuiteReader:
             found.append(variant)
         return tuple(found)
 
-    def _champion(self, node: yaml.Node, variants: tuple[Variant, ...]) -> Any:
+    def _champion(self, node: yaml.Node) -> Any:
         if is_null(node):
             return None
-        name = self.reader.value(node, str, "`champion`")
-        known = [variant.name for variant in variants]
+        name, known = self.reader.value(node, str, "`champion`"), self._variant_names
         if name is INVALID or name in known:
             return name
         return self.reader.report(
@@ -230,16 +240,21 @@ class SuiteReader:
             declared = self._check(item, taken)
             if declared is not None:
                 found.append(declared)
+            else:
+                # It was reported; the splits that it names are not to be called unused on top.
+                self.reader.used_splits |= scalars(item)
         return tuple(found)
 
     def _check(self, node: yaml.Node, taken: dict[str, int]) -> DeclaredCheck | None:
         reader = self.reader
-        if isinstance(node, yaml.ScalarNode) and isinstance(plain(node), str):
+        if isinstance(node, yaml.ScalarNode) and isinstance(reader.plain(node), str):
             # `- label_drift` alone is a check with all its defaults.
             empty = yaml.ScalarNode("tag:yaml.org,2002:null", "", node.start_mark, node.end_mark)
             items: dict[str, tuple[yaml.Node, yaml.Node]] = {node.value: (node, empty)}
         else:
-            items = reader.mapping(node, "a check")
+            items = reader.mapping(node, "an item of `checks`")
+            if not isinstance(node, yaml.MappingNode):
+                return None
         names = [name for name in items if name not in ("severity", "id")]
         if len(names) != 1:
             known = list(registry.names("checks"))
@@ -258,11 +273,8 @@ class SuiteReader:
         key, value = items[name]
         cls = self._find("checks", name, key)
         check = reader.build(cls, value, f"check {name!r}") if cls is not None else INVALID
-        if check is not INVALID and not isinstance(check, Check):
-            check = reader.report(key, f"{name!r} is no check: see modelchecks.check.Check")
-        if cls is not None and check is INVALID:
-            # Its fields were reported; their splits are not to be called unused on top.
-            reader.used_splits |= set(reader.splits)
+        if check is not INVALID:
+            check = self._sound(check, name, key)
         severity: Any = getattr(cls, "default_severity", "block")
         if "severity" in items:
             severity = reader.value(items["severity"][1], Severity, "`severity`")
@@ -289,21 +301,26 @@ class SuiteReader:
             return None
         return DeclaredCheck(name, case_id, check, severity, self._location(key))
 
-    def _unused(self, checks: tuple[DeclaredCheck, ...]) -> None:
-        used = set(self.reader.used_splits)
-        for declared in checks:
-            try:
-                used |= set(declared.check.needs().splits)
-            except Exception as error:
-                self.reader.problems.append(
-                    Problem(
-                        str(self.path),
-                        declared.location.line,
-                        1,
-                        f"check {declared.name!r}: needs() raised {type(error).__name__}: {error}",
-                    )
+    def _sound(self, check: Any, name: str, key: yaml.Node) -> Any:
+        """Return the check if it is one that the rest can rely on, or INVALID."""
+        if not isinstance(check, Check):
+            return self.reader.report(key, f"{name!r} is no check: see modelchecks.check.Check")
+        for fact, kind in (("default_severity", Severity), ("scope", Scope)):
+            if (said := getattr(check, fact)) not in get_args(kind):
+                known = ", ".join(get_args(kind))
+                return self.reader.report(
+                    key, f"check {name!r} has {fact} {said!r}; it must be one of {known}"
                 )
+        try:
+            self.reader.used_splits |= set(check.needs().splits)
+        except Exception as error:
+            return self.reader.report(
+                key, f"check {name!r}: needs() raised {type(error).__name__}: {error}"
+            )
+        return check
+
+    def _unused(self, checks: tuple[DeclaredCheck, ...]) -> None:
         if checks:
             for name, key in self.reader.splits.items():
-                if name not in used:
+                if name not in self.reader.used_splits:
                     self.reader.report(key, f"no check uses split {name!r}; use it or remove it")

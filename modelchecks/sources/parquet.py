@@ -87,7 +87,8 @@ class ParquetSamples:
         opened = []
         for file in self._files:
             try:
-                opened.append(pq.ParquetFile(file))
+                # Where the writer kept page checksums; without them a flipped bit stays unseen.
+                opened.append(pq.ParquetFile(file, page_checksum_verification=True))
             except (pa.ArrowException, OSError) as error:
                 raise EvidenceError(
                     f"{file} cannot be read as Parquet: {error}. Write the file again"
@@ -204,6 +205,7 @@ def decode(value: Any, max_pixels: int) -> Image:
     Pillow raises where the bytes are no whole image.
     """
     from PIL import Image as Pillow
+    from PIL import UnidentifiedImageError
 
     if isinstance(value, dict):
         value = value.get("bytes")
@@ -212,7 +214,14 @@ def decode(value: Any, max_pixels: int) -> Image:
     with warnings.catch_warnings():
         # Pillow only warns below twice its own limit; ours is checked before a pixel is decoded.
         warnings.simplefilter("ignore", Pillow.DecompressionBombWarning)
-        with Pillow.open(io.BytesIO(value)) as image:
+        try:
+            opened = Pillow.open(io.BytesIO(value))
+        except Pillow.DecompressionBombError as error:
+            raise ValueError(str(error)) from error
+        except UnidentifiedImageError as error:
+            # Pillow's own text holds a memory address, and would differ from run to run.
+            raise ValueError("not an image, or of a format that Pillow does not know") from error
+        with opened as image:
             width, height = image.size
             if width * height > max_pixels:
                 raise ValueError(f"{width}x{height} is more than max_pixels: {max_pixels}")
@@ -236,7 +245,8 @@ def _labels(column: pa.ChunkedArray, file: Path, name: str) -> Any:
         raise EvidenceError(f"{file}: label column {name!r} is {kind}, not an id or a name")
     values = column.to_numpy().astype(np.float64)
     whole = np.where(np.isnan(values), -1, values)
-    wrong = (whole != np.floor(whole)) | (whole < -1) | ((values < 0) & ~np.isnan(values))
+    # 2^31: beyond that it is no class id, and soon no exact number.
+    wrong = (whole != np.floor(whole)) | (whole >= 2**31) | (values < 0)
     if wrong.any():
         raise EvidenceError(
             f"{file}: label column {name!r} holds {values[wrong][0]}, which is no class id; leave "

@@ -109,8 +109,15 @@ def _bounded(
     )
 
 
+def _numbers(values: NDArray[Any], name: str) -> NDArray[np.float64]:
+    try:
+        return np.asarray(values).astype(np.float64, casting="same_kind")
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}: must be numbers") from error
+
+
 def _sample(values: NDArray[Any], name: str) -> NDArray[np.float64]:
-    sample = np.asarray(values, dtype=np.float64)
+    sample = _numbers(values, name)
     if sample.ndim != 1 or not sample.size:
         raise ValueError(f"{name}: must be one dimension with at least one value")
     if np.isnan(sample).any():
@@ -119,9 +126,9 @@ def _sample(values: NDArray[Any], name: str) -> NDArray[np.float64]:
 
 
 def _counts(values: NDArray[Any], name: str) -> NDArray[np.float64]:
-    counts = np.asarray(values, dtype=np.float64)
+    counts = _numbers(values, name)
     if counts.ndim != 1 or not ((counts >= 0) & (counts == np.floor(counts))).all():
         raise ValueError(f"{name}: must be whole numbers in one dimension, none negative or NaN")
     if not 0 < counts.sum() < np.inf:
-        raise ValueError(f"{name}: counts nothing")
+        raise ValueError(f"{name}: counts nothing, or without end")
     return counts

@@ -56,9 +56,9 @@ def clopper_pearson(correct: Any, n: Any, *, alpha: float) -> tuple[Floats, Floa
 
     x, n = np.asarray(correct, dtype=np.float64), np.asarray(n, dtype=np.float64)
     _check_shares(x, n, alpha)
-    # max(): betaincinv is undefined where a count is 0; those limits are 0 and 1.
-    low = np.where(x > 0, betaincinv(np.maximum(x, 1), n - x + 1, alpha), 0.0)
-    high = np.where(x < n, betaincinv(x + 1, np.maximum(n - x, 1), 1 - alpha), 1.0)
+    # betaincinv is undefined where a count is 0 (there stands a 1 for it): limits 0 and 1.
+    low = np.where(x > 0, betaincinv(np.where(x > 0, x, 1), n - x + 1, alpha), 0.0)
+    high = np.where(x < n, betaincinv(x + 1, np.where(x < n, n - x, 1), 1 - alpha), 1.0)
     return low, high
 
 

@@ -66,9 +66,14 @@ def labels_needed(
     """
     p1, p2 = _check_plan(offline_accuracy, offline_n, true_drop, max_drop, alpha)
     start = _farrington_manning(p1, offline_n, p2, max_drop, alpha, power)
-    if start is None or start > ENUMERATE_BELOW:
-        return start
+    if start is None:
+        return None
     which = 0 if true_drop < max_drop else 1
+    # The formula takes the offline count for normal; where it is small, no live n may suffice.
+    if _decided_at_last(p1, offline_n, p2, max_drop, alpha)[which] < power:
+        return None
+    if start > ENUMERATE_BELOW:
+        return start
     return _stays_above(
         lambda n: _decided(p1, offline_n, p2, n, max_drop, alpha)[which], start, power
     )
@@ -180,13 +185,24 @@ def _decided(p1: float, n1: int, p2: float, n2: int, m: float, alpha: float) -> 
     return float(mass1 @ (upper <= m) @ mass2), float(mass1 @ (lower > m) @ mass2)
 
 
-def _stays_above(settled: Callable[[int], float], start: int, power: float) -> int:
+def _decided_at_last(
+    p1: float, n1: int, p2: float, m: float, alpha: float
+) -> tuple[float, float]:
+    """Return what `_decided` tends to as the live rows grow: only the offline count varies."""
+    x1, mass1 = _window(p1, n1)
+    l1, u1 = clopper_pearson(x1, n1, alpha=alpha)
+    return float(mass1[u1 - p2 <= m].sum()), float(mass1[l1 - p2 > m].sum())
+
+
+def _stays_above(settled: Callable[[int], float], start: int, power: float) -> int | None:
     """Return the smallest n from which the power, which climbs as a saw, stays above `power`."""
     last_below, n = 0, start
     # Far beyond a tooth of the saw, whose length is about 1 / (share of the rarer outcome).
     while n - max(last_below, start) <= max(40, n // 8):
         if settled(n) < power:
             last_below = n
+        if n >= 2 * ENUMERATE_BELOW:
+            return _climbs_over(settled, n, power)
         n += 1
     if last_below:
         return last_below + 1
@@ -194,3 +210,14 @@ def _stays_above(settled: Callable[[int], float], start: int, power: float) -> i
     while n > 0 and settled(n) >= power:
         n -= 1
     return n + 1
+
+
+def _climbs_over(settled: Callable[[int], float], low: int, power: float) -> int | None:
+    """Return, by bisection, where the power gets over `power`; teeth this far out are small."""
+    high = MOST
+    if settled(high) < power:
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if settled(middle) >= power else (middle, high)
+    return high

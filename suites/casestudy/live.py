@@ -138,7 +138,7 @@ def write_live(
     cuts = np.linspace(0, len(table), PARTS + 1).astype(int)
     for part, start, stop in zip(parts, cuts, cuts[1:], strict=False):
         partial = part.with_suffix(".partial")
-        pq.write_table(table.slice(start, stop - start), partial, row_group_size=500)
+        pq.write_table(table.slice(start, stop - start), partial, row_group_size=500, write_page_checksum=True)
         os.replace(partial, part)
     return True
 

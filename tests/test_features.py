@@ -1,0 +1,69 @@
+"""Image features are what their definitions say, for every type and size of image."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy import stats
+from skimage.measure import shannon_entropy
+
+from modelchecks import features, registry
+
+grey = hnp.arrays(
+    np.uint8,
+    st.tuples(st.integers(1, 3), st.integers(1, 7), st.integers(1, 7), st.just(1)),
+)
+
+
+@given(grey)
+@settings(max_examples=60)
+def test_grey_images_agree_with_numpy_and_scikit_image(images):
+    scaled = images[..., 0] / 255.0
+    np.testing.assert_allclose(features.brightness(images), scaled.mean((1, 2)), atol=1e-6)
+    np.testing.assert_allclose(features.contrast(images), scaled.std((1, 2)), atol=1e-6)
+    expected = [shannon_entropy(image[..., 0]) for image in images]
+    np.testing.assert_allclose(features.entropy(images), expected, atol=1e-9)
+    by_counts = [stats.entropy(np.bincount(image.ravel()), base=2) for image in images]
+    np.testing.assert_allclose(features.entropy(images), by_counts, atol=1e-9)
+
+
+def test_sharpness_by_hand():
+    image = np.array([[0, 51], [102, 255]], np.uint8)[None, :, :, None]
+    # |differences| / 255: down .4 and .8, across .2 and .6.
+    assert features.sharpness(image)[0] == pytest.approx((0.6 + 0.4) / 2)
+    assert features.sharpness(np.full((2, 5, 5, 1), 9, np.uint8)).tolist() == [0, 0]
+    assert features.sharpness(np.zeros((2, 1, 9, 1), np.uint8)).tolist() == [0, 0]
+
+
+@given(grey)
+@settings(max_examples=30)
+def test_types_that_say_the_same_have_the_same_features(images):
+    colour = np.repeat(images, 3, axis=3)
+    alpha = np.concatenate([colour, 255 - images], axis=3)
+    floats = images.astype(np.float32) / 255
+    deep = images.astype(np.uint16) * 257
+    for name in features.DEFAULT:
+        function = getattr(features, name)
+        for other in (colour, alpha, floats, deep):
+            np.testing.assert_allclose(function(images), function(other), atol=2e-6)
+
+
+@pytest.mark.parametrize("name", features.DEFAULT)
+def test_a_feature_is_one_number_per_image_also_for_none(name):
+    feature = registry.find("features", name, features.Path())
+    assert feature(np.zeros((0, 4, 4, 1), np.uint8)).shape == (0,)
+    batch = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)
+    whole = feature(batch)
+    assert whole.shape == (5,)
+    assert whole.dtype == np.float64
+    np.testing.assert_allclose(whole, [feature(batch[i : i + 1])[0] for i in range(5)], atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["brightness", "contrast", "sharpness"])
+def test_a_pixel_that_is_no_number_shows(name):
+    image = np.full((1, 4, 4, 1), 0.5, np.float32)
+    image[0, 1, 1, 0] = np.nan
+    assert np.isnan(getattr(features, name)(image)[0])
