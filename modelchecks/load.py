@@ -65,7 +65,7 @@ def read_suite(path: str | Path) -> tuple[Suite | None, list[Problem]]:
 def _no_yaml(error: Exception, text: str) -> tuple[yaml.Mark, str]:
     """Return where a text stops to be YAML, and why."""
     if isinstance(error, yaml.reader.ReaderError):
-        upto = text[: error.position + 1].splitlines()
+        upto = (text[: error.position] + ".").splitlines()
         mark = yaml.Mark("", error.position, len(upto) - 1, len(upto[-1]) - 1, None, 0)
         return mark, f"is not YAML: {error.reason} (character {chr(error.character)!r})"
     mark = getattr(error, "problem_mark", None) or yaml.Mark("", 0, 0, 0, None, 0)

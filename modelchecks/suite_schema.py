@@ -63,7 +63,9 @@ def suite_schema() -> dict[str, Any]:
             "champion": {"type": ["string", "null"]},
             "checks": {
                 "type": "array",
-                "items": {"anyOf": [item, {"enum": list(checks)}]},
+                "items": {
+                    "anyOf": [item, {"enum": list(checks)}, {"type": "string", "pattern": ":"}]
+                },
                 "minItems": 1,
             },
             "policy": class_schema(Policy),

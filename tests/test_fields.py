@@ -164,11 +164,11 @@ def test_a_value_of_the_wrong_type_is_told_in_plain_words(
 def test_the_further_runs_of_a_variant_must_be_mappings(tmp_path: Path) -> None:
     text = HEAD + TAIL.replace("{logged: a}", "{logged: a, runs: [{seed: 1, lr: 0.1}, 5, [b]]}")
     assert told(tmp_path, text) == [
-        "5:51 an item of `runs` must be a mapping of keys to values, not a whole number",
-        "5:54 an item of `runs` must be a mapping of keys to values, not a list",
+        "5:54 an item of `runs` must be a mapping of keys to values, not a whole number",
+        "5:57 an item of `runs` must be a mapping of keys to values, not a list",
     ]
     twice = text.replace("5, [b]", "{a: {b: 1, b: 2}}")
-    assert told(tmp_path, twice) == ["5:60 'b' is given twice in this mapping (first in line 5)"]
+    assert told(tmp_path, twice) == ["5:65 'b' is given twice in this mapping (first in line 5)"]
     suite = load_suite(write(tmp_path, text.replace(", 5, [b]", "")))
     assert suite.variants[0].runs == ({"seed": 1, "lr": 0.1},)
 

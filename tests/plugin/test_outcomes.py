@@ -43,7 +43,7 @@ def test_a_failure_is_told_shortly_at_its_place_in_the_suite_file(bench, inner):
         ]
     )
     shown = result.stdout.str()
-    assert ".py" not in shown
+    assert ".py:" not in shown
     assert "Traceback" not in shown
 
     tree = ElementTree.parse(inner.folder / "junit.xml").getroot()

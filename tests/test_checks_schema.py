@@ -1,0 +1,208 @@
+"""The schema check on real tables, through the real Great Expectations."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from casestudy.live import png
+from modelchecks import load_suite, run_suite
+from modelchecks.checks.schema import ImageSchema, Schema
+
+ROWS = 40
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A log of forty grey 6 x 4 images with an expectation suite beside it."""
+    monkeypatch.delenv("MODELCHECKS_CACHE", raising=False)
+    draw = np.random.default_rng(0)
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    table = pa.table(
+        {
+            "image": [png(draw.integers(0, 200, (6, 4), dtype=np.uint8)) for _ in range(ROWS)],
+            "label": [i % 3 for i in range(ROWS)],
+            "id": [f"r{i:02d}" for i in range(ROWS)],
+            "camera": ["A", "B"] * (ROWS // 2),
+            "latency": draw.exponential(30, ROWS),
+            "time": pa.array([start + timedelta(hours=i) for i in range(ROWS)]),
+            "answer": [i % 3 for i in range(ROWS)],
+        }
+    )
+    pq.write_table(table, tmp_path / "a.parquet")
+    return tmp_path
+
+
+def judge(folder, expectations=None, image="", **columns):
+    table = pq.read_table(folder / "a.parquet")
+    for name, values in columns.items():
+        table = table.set_column(table.schema.get_field_index(name), name, pa.array(values))
+    pq.write_table(table, folder / "a.parquet")
+    parts = []
+    if expectations is not None:
+        content = {"name": "rows", "expectations": expectations}
+        (folder / "e.json").write_text(json.dumps(content))
+        parts.append("expectations: e.json")
+    if image:
+        parts.append(f"image: {{{image}}}")
+    (folder / "s.suite.yaml").write_text(
+        "suite: s\n"
+        "data: {a: {source: parquet, path: a.parquet, image: image, label: label, id: id}}\n"
+        "variants: {v: {logged: answer}}\n"
+        f"checks: [schema: {{{', '.join([*parts, 'splits: [a]'])}}}]\n"
+    )
+    (result,) = run_suite(load_suite(folder / "s.suite.yaml")).results
+    return result
+
+
+def expect(kind, severity=None, **kwargs):
+    item = {"type": f"expect_{kind}", "kwargs": kwargs}
+    return item if severity is None else {**item, "severity": severity}
+
+
+GOOD = [
+    expect("column_values_to_be_in_set", column="label", value_set=[0, 1, 2]),
+    expect("column_values_to_be_unique", column="id"),
+    expect("column_values_to_be_between", column="width", min_value=4, max_value=4),
+    expect("column_values_to_be_in_set", column="dtype", value_set=["uint8"]),
+    expect("column_mean_to_be_between", column="mean", min_value=50, max_value=150),
+    expect("column_values_to_be_between", column="latency", min_value=0),
+    expect("column_to_exist", column="camera"),
+    expect("column_values_to_not_be_null", column="time"),
+]
+
+
+def test_expectations_of_every_kind_of_column_are_met(folder):
+    result = judge(folder, GOOD, image="shape: [6, 4, 1], dtype: uint8, range: [0, 255]")
+    assert result.status == "passed"
+    assert "8 expectations met on a" in result.message
+    told = result.details["a"]
+    assert (told["rows"], told["of"]) == (ROWS, ROWS)
+    assert [item["type"] for item in told["expectations"]] == [item["type"] for item in GOOD]
+
+
+def test_what_is_not_met_names_column_and_rows(folder):
+    result = judge(folder, GOOD, label=[7] * 2 + [1] * (ROWS - 2), id=["r"] * 2 + [*"x" * 38])
+    assert result.status == "failed"
+    assert "2 not met" in result.message
+    assert "column values to be in set (label" in result.message
+    assert "2 rows" in result.message
+
+
+def test_examples_are_row_ids(folder):
+    result = judge(folder, GOOD[:1], label=[0] * 5 + [9] + [0] * (ROWS - 6))
+    assert "such as r05" in result.message
+    assert result.details["a"]["expectations"][0]["examples"] == ["r05"]
+
+
+def test_null_labels_are_null_for_expectations(folder):
+    wanted = [expect("column_values_to_not_be_null", column="label")]
+    result = judge(folder, wanted, label=pa.array([None] + [1] * (ROWS - 1), pa.int64()))
+    assert result.status == "failed"
+    assert "1 rows, such as r00" in result.message
+
+
+@pytest.mark.parametrize("severity", ["warning", "info"])
+def test_a_mild_severity_is_noted_and_does_not_fail(folder, severity):
+    wanted = [*GOOD, expect("column_to_exist", severity, column="price")]
+    result = judge(folder, wanted)
+    assert result.status == "passed"
+    assert "1 noted" in result.message
+    assert judge(folder, [*GOOD, expect("column_to_exist", column="price")]).status == "failed"
+
+
+def test_an_expectation_that_raises_is_errored_not_failed_nor_passed(folder):
+    result = judge(folder, [*GOOD, expect("column_values_to_be_between", column="price")])
+    assert result.status == "errored"
+    assert "could not be judged" in result.message
+    assert "price" in result.message
+
+
+def test_a_numpy_bool_is_a_bool(folder):
+    """Great Expectations 1.24 answers this one with a numpy bool."""
+    ranges = {"quantiles": [0.5], "value_ranges": [[0, 200]]}
+    wanted = [expect("column_quantile_values_to_be_between", column="mean", quantile_ranges=ranges)]
+    assert judge(folder, wanted).status == "passed"
+    ranges["value_ranges"] = [[0, 1]]
+    assert judge(folder, wanted).status == "failed"
+
+
+@pytest.mark.parametrize(
+    ("expectations", "told"),
+    [
+        ([expect("column_values_to_be_lovely", column="label")], "e.json"),
+        ([{"kwargs": {}}], "e.json"),
+        ([expect("column_values_to_be_in_set", colunm="label")], "e.json"),
+    ],
+)
+def test_a_suite_that_great_expectations_refuses_is_errored_and_named(folder, expectations, told):
+    result = judge(folder, expectations)
+    assert result.status == "errored"
+    assert told in result.message
+
+
+@pytest.mark.parametrize(
+    ("image", "told"),
+    [
+        ("shape: [28, 28, 1]", "image shape is not 28x28x1: 40 with 6x4x1"),
+        ("dtype: float32", "image dtype is not float32: 40 with uint8"),
+        ("range: [0, 100]", "leave the range 0 to 100"),
+    ],
+)
+def test_images_unlike_the_schema_fail(folder, image, told):
+    result = judge(folder, image=image)
+    assert result.status == "failed"
+    assert told in result.message
+
+
+def test_inverted_polarity_is_seen_by_the_mean(folder):
+    """The fault that keeps shape, type and range: white is black."""
+    draw = np.random.default_rng(0)
+    inverted = [png(255 - draw.integers(0, 60, (6, 4), dtype=np.uint8)) for _ in range(ROWS)]
+    assert judge(folder, GOOD, image=inverted_check()).status == "passed"
+    assert judge(folder, GOOD, image=inverted_check(), **{"label": [1] * ROWS}).status == "passed"
+    table = pq.read_table(folder / "a.parquet")
+    column = table.schema.get_field_index("image")
+    pq.write_table(table.set_column(column, "image", pa.array(inverted)), folder / "a.parquet")
+    result = judge(folder, GOOD, image=inverted_check())
+    assert result.status == "failed"
+    assert "column mean to be between (mean" in result.message
+
+
+def inverted_check() -> str:
+    return "shape: [6, 4, 1], dtype: uint8, range: [0, 255]"
+
+
+def test_a_sample_is_said_to_be_one(folder):
+    judge(folder, GOOD)
+    suite = folder / "s.suite.yaml"
+    suite.write_text(suite.read_text() + "compute: {max_rows: 25}\n")
+    (result,) = run_suite(load_suite(suite)).results
+    assert result.status == "passed"
+    assert "expectations looked at a sample: 25 of 40 rows of a" in result.message
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"splits": ()}, "splits: is empty"),
+        ({"splits": ("a",)}, "asks nothing"),
+    ],
+)
+def test_a_schema_that_asks_nothing_is_refused(options, named):
+    with pytest.raises(ValueError, match=named):
+        Schema(**options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"shape": (1, 2)}, {"shape": (0, 1, 1)}, {"range": (3.0, 1.0)}, {"range": (1.0,)}],
+)
+def test_an_image_schema_must_make_sense(options):
+    with pytest.raises(ValueError, match=r"shape|range|asks nothing"):
+        ImageSchema(**options)
