@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from modelchecks.suite import DeclaredCheck, Policy, Split, Suite, Variant
 
 __version__ = "0.1.0"
+SUITE_SUFFIXES = (".suite.yaml", ".suite.yml", ".suite.py")
 
 _HOME = {
     "DeclaredCheck": "suite",

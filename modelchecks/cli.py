@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import codecs
-import io
-import os
 import sys
-import tempfile
-import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from modelchecks import __version__
+from modelchecks.shell import (
+    Reports,
+    internal_error,
+    prepare_output,
+    say,
+    suite_files,
+    tell,
+    writing,
+)
 
 if TYPE_CHECKING:
     from modelchecks.results import Run
     from modelchecks.suite import Suite
 
-SUFFIXES = (".suite.yaml", ".suite.yml", ".suite.py")
 EXIT_CODES = """\b
 Exit codes: 0 every asked variant approved, 1 at least one blocked, 2 usage or suite error,
 3 none blocked but at least one undecided, 4 internal error, 5 nothing ran."""
@@ -108,7 +109,7 @@ def gate(
             f"{executor!r} is planned and not built yet; leave it out or say `local`",
             param_hint="--executor",
         )
-    paths, codes = _files(suites)
+    paths, codes = suite_files(suites)
     names: set[str] = set()
     for path in paths:
 
@@ -120,12 +121,12 @@ def gate(
                 return run_suite(
                     suite,
                     variants=list(variants) or None,
-                    store=suite_store(suite, _say),
+                    store=suite_store(suite, say),
                     fresh=no_cache,
                     progress=progress,
                 )
 
-        reports = _Reports(Path(folder), asked, names)
+        reports = Reports(Path(folder), asked, names)
         codes.append(_judged(path, judge, variants, reports, fail_on))
     return gate_module.worst(codes)
 
@@ -159,12 +160,12 @@ def decide(
     def judge(suite: Suite) -> Run:
         from modelchecks.run import judge_again
 
-        return judge_again(suite, source, list(variants) or None, _say)
+        return judge_again(suite, source, list(variants) or None, say)
 
     from modelchecks.report.write import FORMATS
 
     # Not cleared before: what is judged again may lie where the new reports go.
-    reports = _Reports(Path(folder), FORMATS, set(), clear=False) if folder else None
+    reports = Reports(Path(folder), FORMATS, set(), clear=False) if folder else None
     return _judged(Path(suite_path), judge, variants, reports, fail_on)
 
 
@@ -188,11 +189,11 @@ def report(run_json: Path, html: Path | None, junit: Path | None, markdown: Path
     for name, path in targets.items():
         if path is not None:
             text = render(run, name)  # type: ignore[arg-type]
-            with _writing(path):
+            with writing(path):
                 record.write_text(path, text)
-            _say(f"wrote {path}")
+            say(f"wrote {path}")
     if not any(targets.values()):
-        _tell(terminal.render(run))
+        tell(terminal.render(run))
     return 0
 
 
@@ -213,23 +214,23 @@ def lint(suites: Sequence[str], json_schema: bool) -> int:
 
         from modelchecks.suite_schema import suite_schema
 
-        _tell(json.dumps(suite_schema(), indent=2) + "\n")
+        tell(json.dumps(suite_schema(), indent=2) + "\n")
         return 0
     if not suites:
         raise click.UsageError("name at least one suite file, or --json-schema")
     from modelchecks.load import read_suite
 
-    paths, codes = _files(suites)
+    paths, codes = suite_files(suites)
     for path in paths:
         suite, problems = read_suite(path)
         for problem in problems:
-            _tell(f"{problem}\n")
+            tell(f"{problem}\n")
         wrong = sum(problem.severity == "error" for problem in problems)
         if suite is None:
-            _tell(f"{path}: {wrong} error{'s' * (wrong != 1)}\n")
+            tell(f"{path}: {wrong} error{'s' * (wrong != 1)}\n")
         else:
             count = len(suite.checks)
-            _tell(f"{path}: a valid suite, {count} check{'s' * (count != 1)}\n")
+            tell(f"{path}: a valid suite, {count} check{'s' * (count != 1)}\n")
         codes.append(gate_module.USAGE if suite is None else gate_module.OK)
     return gate_module.worst(codes)
 
@@ -243,9 +244,9 @@ def explain(check: str | None) -> int:
     Example:
       modelchecks explain accuracy_drop
     """
-    from modelchecks.explain import explain as tell
+    from modelchecks.explain import explain as text_of
 
-    _tell(tell(check, Path()))
+    tell(text_of(check, Path()))
     return 0
 
 
@@ -253,7 +254,7 @@ def _judged(
     path: Path,
     judge: Callable[[Suite], Run],
     variants: Sequence[str],
-    reports: _Reports | None,
+    reports: Reports | None,
     fail_on: Any,
 ) -> int:
     """Judge one suite file, print and write what came out, and return its exit code."""
@@ -267,7 +268,7 @@ def _judged(
     try:
         suite, problems = read_suite(path)
         for problem in problems:
-            _say(str(problem))
+            say(str(problem))
         if suite is None:
             return gate_module.USAGE
         # Before the reports of an earlier run go: a misspelt variant is no new run.
@@ -276,177 +277,45 @@ def _judged(
             folder = reports.folder(suite)
             reports.prepare(folder)
         run = judge(suite)
-        _tell(terminal.render(run))
+        tell(terminal.render(run))
         for variant in gate_module.forgiven(run, fail_on):
-            _tell(
+            tell(
                 f"LET THROUGH: {variant} is undecided; its inconclusive cases were forgiven, as "
                 "asked\n"
             )
         if reports is not None and folder is not None:
-            _tell(f"report: {reports.write(run, folder)}\n")
+            tell(f"report: {reports.write(run, folder)}\n")
         return gate_module.exit_code(run, fail_on)
     except (click.ClickException, click.Abort, KeyboardInterrupt):
         raise
     except ModelchecksError as error:
-        _say(f"Error: {error}")
+        say(f"Error: {error}")
         return gate_module.USAGE
     except BaseException:
         # SystemExit as well: `sys.exit(0)` in somebody's check is no approval. The other suites
         # are judged still.
         if folder is not None:
-            _Reports.remove(folder)
-        return _internal(str(path))
-
-
-@dataclass(frozen=True)
-class _Reports:
-    """Where the reports of one command go, and in which formats; `taken` are folders in use."""
-
-    base: Path
-    formats: Sequence[Any]
-    taken: set[str]
-    clear: bool = True
-
-    def folder(self, suite: Suite) -> Path:
-        """Return a folder that no other suite of this command writes to."""
-        from modelchecks.report.write import folder_name
-
-        name, number = folder_name(suite.name), 1
-        while (unique := name if number == 1 else f"{name}-{number}") in self.taken:
-            number += 1
-        self.taken.add(unique)
-        return self.base / unique
-
-    def prepare(self, folder: Path) -> None:
-        """Refuse a folder that cannot be written before any work, and clear it if asked to."""
-        with _writing(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                pass
-            if self.clear:
-                self.remove(folder)
-
-    def write(self, run: Run, folder: Path) -> Path:
-        """Write the reports and return the path of the first."""
-        from modelchecks.report.write import write
-
-        with _writing(folder):
-            written = write(run, folder, self.formats)
-            self.remove(folder, but=self.formats)
-        return next(iter(written.values()))
-
-    @staticmethod
-    def remove(folder: Path, but: Sequence[Any] = ()) -> None:
-        """Remove reports of an earlier run: this one may not be taken to have said that."""
-        from modelchecks.report.write import FILES
-
-        for name, file in FILES.items():
-            if name not in but:
-                (folder / file).unlink(missing_ok=True)
-
-
-@contextmanager
-def _writing(target: Path) -> Iterator[None]:
-    """Turn a place that cannot be written into a usage error that names it."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise click.ClickException(f"{target} cannot be written: {reason}") from error
-
-
-def _files(arguments: Sequence[str]) -> tuple[list[Path], list[int]]:
-    """Return the suite files named, each once, and an exit code for each folder without any.
-
-    A folder stands for all suite files below it, but for hidden folders.
-    """
-    from modelchecks import gate as gate_module
-
-    found: dict[Path, Path] = {}
-    codes = []
-    for argument in arguments:
-        path = Path(argument)
-        paths = [path]
-        if path.is_dir():
-            paths = sorted(
-                file
-                for file in path.rglob("*.suite.*")
-                if file.name.endswith(SUFFIXES)
-                and not any(part.startswith(".") for part in file.relative_to(path).parts)
-            )
-            if not paths:
-                _say(f"{path}: no suite file (*.suite.yaml) is in this folder, so nothing ran")
-                codes.append(gate_module.NOTHING)
-        for file in paths:
-            found.setdefault(file.resolve(), file)
-    return list(found.values()), codes
-
-
-def _tell(text: str) -> None:
-    """Write to standard output; who does not listen to the verdict does not get an approval."""
-    try:
-        click.echo(text, nl=False)
-    except OSError as error:
-        # What is still buffered would make Python fail once more, at exit.
-        with suppress(OSError), Path(os.devnull).open("w") as nowhere:
-            os.dup2(nowhere.fileno(), 1)
-        reason = error.strerror or str(error)
-        raise click.ClickException(
-            f"standard output cannot be written ({reason}), so no verdict was given"
-        ) from error
-
-
-def _say(line: str) -> None:
-    with suppress(OSError):
-        click.echo(line, err=True)
-
-
-def _internal(what: str) -> int:
-    from modelchecks import gate as gate_module
-
-    with suppress(OSError):
-        traceback.print_exc()
-    _say(
-        f"{what}: internal error of modelchecks, or of a module that the suite names; nothing "
-        "was decided"
-    )
-    return gate_module.INTERNAL
-
-
-_PLAIN = {"✓": "+", "✗": "x", "–": "-", "−": "-", "∅": "0", "…": "..."}
-
-
-def _plain(error: UnicodeError) -> tuple[str, int]:
-    """Replace what the output's encoding lacks; `?` would be the sign for inconclusive."""
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    text = error.object[error.start : error.end]
-    return "".join(_PLAIN.get(sign, "_") for sign in text), error.end
+            Reports.remove(folder)
+        return internal_error(str(path))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the shell door and exit with its code."""
     from modelchecks.errors import ModelchecksError
 
-    if sys.stdout is None:
-        # The next file opened would become standard output.
-        _say("Error: standard output is closed, so no verdict was given; redirect it to /dev/null")
-        sys.exit(2)
-    codecs.register_error("modelchecks", _plain)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="modelchecks")
+    prepare_output()
     try:
         code = cli.main(arguments, prog_name="modelchecks", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(2)
     except ModelchecksError as error:
-        _say(f"Error: {error}")
+        say(f"Error: {error}")
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
-        _say("interrupted; nothing was decided")
+        say("interrupted; nothing was decided")
         sys.exit(130)
     except BaseException:
         # Whatever it was, it is no verdict: exit 4, never an approval.
-        sys.exit(_internal("modelchecks"))
+        sys.exit(internal_error("modelchecks"))
     sys.exit(code if isinstance(code, int) else 4)

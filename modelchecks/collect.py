@@ -83,12 +83,14 @@ def collect(
     wants_images = any(kind == "images" or kind.startswith(FEATURE) for kind in kinds) or any(
         variant.logged is None for variant in job.plan.variants
     )
-    columns = None if "columns" in kinds else _columns_wanted(job)
+    failures = _lacking(job, shard, samples)
+    answering = [v for v in job.plan.variants if v.name not in failures]
+    logged = [variant.logged for variant in answering if variant.logged is not None]
+    columns = None if "columns" in kinds else list(dict.fromkeys([*job.split.slices, *logged]))
     features = {
         name: features_module.resolve(name, job.suite.folder)
         for name in sorted(k.removeprefix(FEATURE) for k in kinds if k.startswith(FEATURE))
     }
-    failures: dict[str, str] = {}
     tables: list[dict[str, NDArray[Any]]] = []
     for start in range(shard.start, shard.stop, job.suite.compute.batch_size):
         stop = min(start + job.suite.compute.batch_size, shard.stop)
@@ -125,9 +127,16 @@ def collect(
     return Evidence(shard.split, totals, sample, failures, job.meta)
 
 
-def _columns_wanted(job: Job) -> list[str]:
-    logged = [variant.logged for variant in job.plan.variants if variant.logged is not None]
-    return list(dict.fromkeys([*job.split.slices, *logged]))
+def _lacking(job: Job, shard: Shard, samples: Samples) -> dict[str, str]:
+    """Return why variants whose logged answers are not in the log cannot take part."""
+    failures = {}
+    for variant in job.plan.variants:
+        if variant.logged is not None:
+            try:
+                samples.read(shard.start, shard.start, images=False, columns=[variant.logged])
+            except EvidenceError as error:
+                failures[variant.name] = f"variant {variant.name!r}: {error}"
+    return failures
 
 
 def _identify(job: Job, batch: Batch, start: int, tally: _Tally) -> dict[str, NDArray[Any]]:

@@ -29,7 +29,7 @@ def explain(name: str | None, folder: Path) -> str:
 def _parameters(check: type) -> list[str]:
     lines = []
     for field in dataclasses.fields(check):
-        default = "required" if not has_default(field) else f"default {_shown(field.default)}"
+        default = "required" if not has_default(field) else f"default {_default(field)}"
         help = field.metadata.get("help", "")
         lines.append(f"  {field.name}: {help} ({default})")
         inner = next(
@@ -45,7 +45,10 @@ def _parameters(check: type) -> list[str]:
     return lines
 
 
-def _shown(value: Any) -> str:
+def _default(field: dataclasses.Field[Any]) -> str:
+    value = field.default
+    if value is dataclasses.MISSING and field.default_factory is not dataclasses.MISSING:
+        value = field.default_factory()
     if isinstance(value, tuple):
-        return ", ".join(map(str, value))
+        return ", ".join(map(str, value)) or "none"
     return "none" if value is None else str(value)

@@ -16,12 +16,13 @@ from typing import Any, get_args
 
 from modelchecks import __version__, gate
 from modelchecks.check import Outcome, ProbeRequest, View
-from modelchecks.errors import EvidenceError, UnexpectedError
+from modelchecks.errors import EvidenceError, RecordError, UnexpectedError
 from modelchecks.evidence import Evidence
 from modelchecks.gather import Gathered, Progress, from_keys, gather
 from modelchecks.plan import Case, Plan, make_plan
 from modelchecks.report import record
 from modelchecks.results import Result, Run, Status
+from modelchecks.stats.estimate import Estimate
 from modelchecks.store import Store, default_folder
 from modelchecks.suite import Suite
 
@@ -76,7 +77,10 @@ def judge(plan: Plan, case: Case, gathered: Gathered) -> Result:
         outcome = Outcome("errored", str(error), details={"traceback": told})
     except EvidenceError as error:
         outcome = Outcome("errored", str(error))
-    except Exception as error:
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:
+        # SystemExit too: `sys.exit(0)` or `pytest.skip()` in somebody's check is no answer.
         outcome = Outcome(
             "errored",
             f"check {declared.name!r} raised {type(error).__name__}: {error}",
@@ -104,6 +108,19 @@ def _sound(outcome: Outcome) -> Outcome:
         raise TypeError(f"evaluate() answered {type(outcome).__name__} instead of Outcome")
     if outcome.status not in get_args(Status):
         raise ValueError(f"evaluate() answered status {outcome.status!r}")
+    kinds: dict[str, tuple[type, ...]] = {
+        "message": (str,),
+        "estimate": (Estimate, type(None)),
+        "needed": (int, type(None)),
+        "structural": (bool,),
+    }
+    for name, allowed in kinds.items():
+        value = getattr(outcome, name)
+        if not isinstance(value, allowed):
+            raise TypeError(f"evaluate() answered {name} {value!r}")
+    for name, limit in outcome.threshold.items():
+        if isinstance(limit, bool) or not isinstance(limit, int | float):
+            raise TypeError(f"evaluate() answered threshold {name} {limit!r}, which is no number")
     # Strict: a NaN in a threshold or detail may not pass unseen.
     json.dumps([dict(outcome.threshold), dict(outcome.details)], allow_nan=False)
     return outcome
@@ -271,11 +288,17 @@ def judge_again(
         gathered = gather(plan, Store(source, say), collecting=False)
     else:
         provenance = record.read(source).provenance
-        probe_keys = {
-            ProbeRequest(item["probe"], item["split"], tuple(item["files"])): item["key"]
-            for item in provenance.get("probes", ())
-        }
-        keys = provenance.get("evidence", {})
+        try:
+            keys = {str(k): str(v) for k, v in dict(provenance["evidence"]).items()}
+            probe_keys = {
+                ProbeRequest(item["probe"], item["split"], tuple(item["files"])): str(item["key"])
+                for item in provenance["probes"]
+            }
+        except (KeyError, TypeError, ValueError) as error:
+            raise RecordError(
+                f"{source} does not say which evidence it was judged on ({type(error).__name__}: "
+                f"{error}); make it again with `modelchecks gate`"
+            ) from error
         gathered = from_keys(plan, suite_store(suite, say), keys, probe_keys)
     results = [judge(plan, case, gathered) for case in plan.cases]
     return conclude(plan, gathered, results, started)

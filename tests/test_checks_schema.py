@@ -117,7 +117,9 @@ def test_a_mild_severity_is_noted_and_does_not_fail(folder, severity):
 
 
 def test_an_expectation_that_raises_is_errored_not_failed_nor_passed(folder):
-    result = judge(folder, [*GOOD, expect("column_values_to_be_between", column="price")])
+    result = judge(
+        folder, [*GOOD, expect("column_values_to_be_between", column="price", min_value=0)]
+    )
     assert result.status == "errored"
     assert "could not be judged" in result.message
     assert "price" in result.message

@@ -78,3 +78,13 @@ def test_a_null_answer_is_an_error_not_a_wrong_answer(bench):
     assert "1 of 2000 answers" in good.message
     assert "live-00005" in good.message
     assert bad.status == "failed"
+
+
+def test_a_missing_answer_column_stops_its_own_variant_only(bench):
+    suite = bench.suite(variants="good: {logged: good}\nother: {logged: godo}")
+    run = run_suite(load_suite(suite))
+    good, other = run.results
+    assert good.status == "passed"
+    assert other.status == "errored"
+    assert "variant 'other'" in other.message
+    assert "offline.parquet has no column 'godo'; did you mean 'good'?" in other.message

@@ -51,7 +51,7 @@ class AccuracyDrop:
 
     def evaluate(self, view: View) -> Outcome:
         """Return the decision on the drop of the view's variant."""
-        variant, alpha = str(view.variant), 1 - self.confidence
+        variant, alpha = str(view.variant), level(self.confidence)
         offline_correct, offline_n = view.split(self.offline).correct(variant)
         live_correct, live_n = view.split(self.live).correct(variant)
         drop = stats.proportion_drop(offline_correct, offline_n, live_correct, live_n, alpha=alpha)
@@ -125,7 +125,7 @@ class AccuracyFloor:
 
     def evaluate(self, view: View) -> Outcome:
         """Return the decision on the accuracy of the view's variant."""
-        variant, alpha = str(view.variant), 1 - self.confidence
+        variant, alpha = str(view.variant), level(self.confidence)
         correct, n = view.split(self.split).correct(variant)
         estimate = stats.proportion(correct, n, alpha=alpha)
         status = stats.decide_at_least(estimate, self.min_accuracy)
@@ -151,6 +151,11 @@ def check_confidence(confidence: float) -> None:
     """Raise ValueError unless the confidence is one that the bounds are made for."""
     if not 0.5 < confidence < 1:
         raise ValueError(f"confidence: {confidence:g} is not between 50% and 100%")
+
+
+def level(confidence: float) -> float:
+    """Return alpha = 1 - confidence, without the rounding error that 1 - 0.95 shows."""
+    return round(1 - confidence, 12)
 
 
 def settle(needed: int | None, have: int, rows: str, otherwise: str | None = None) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from modelchecks import features as image_features
 from modelchecks import stats
 from modelchecks.check import Needs, Outcome, Scope, Share, SplitName, View, param
-from modelchecks.checks.accuracy import check_confidence, hold_if_unsampled
+from modelchecks.checks.accuracy import check_confidence, hold_if_unsampled, level
 from modelchecks.errors import EvidenceError
 from modelchecks.evidence import FEATURE
 from modelchecks.results import Severity
@@ -73,7 +73,7 @@ class FeatureDrift:
             if gaps:
                 raise EvidenceError(f"feature {name!r} is NaN in {gaps} rows of split {split!r}")
             columns.append(column)
-        return stats.kolmogorov(*columns, alpha=1 - self.confidence, features=features)
+        return stats.kolmogorov(*columns, alpha=level(self.confidence), features=features)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +177,7 @@ def _shares(
     classes = sorted({*reference, *current})
     before = np.array([reference.get(c, 0) for c in classes])
     after = np.array([current.get(c, 0) for c in classes])
-    estimate = stats.total_variation(before, after, alpha=1 - confidence)
+    estimate = stats.total_variation(before, after, alpha=level(confidence))
     change = after / after.sum() - before / before.sum()
     most = [classes[i] for i in np.argsort(-np.abs(change), kind="stable")[:3]]
     names = {number: view.class_name(number) for number in classes}

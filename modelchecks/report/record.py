@@ -86,7 +86,9 @@ def _estimate(value: Mapping[str, Any]) -> Estimate:
 
 def _decision(variant: str, value: Any) -> Decision:
     found = _kind(value, f"the decision on {variant!r}", Mapping)
-    reasons = tuple(_kind(case, "a reason", str) for case in _kind(found["reasons"], "reasons", list))
+    reasons = tuple(
+        _kind(case, "a reason", str) for case in _kind(found["reasons"], "reasons", list)
+    )
     return Decision(variant, _one_of(found, "verdict", Verdict), reasons)
 
 

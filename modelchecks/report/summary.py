@@ -39,9 +39,8 @@ def accuracy_rows(run: Run) -> list[AccuracyRow]:
     rows = []
     for name, decision in run.decisions.items():
         drops = [r for r in run.results if r.check == "accuracy_drop" and r.variant == name]
-        for result in drops or [None]:
-            drop = None if result is None else result.estimate
-            details = {} if result is None else result.details
+        numbers = [(result.estimate, result.details) for result in drops]
+        for drop, details in numbers or [(None, {})]:
             rows.append(
                 AccuracyRow(
                     name,

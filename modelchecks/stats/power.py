@@ -185,9 +185,7 @@ def _decided(p1: float, n1: int, p2: float, n2: int, m: float, alpha: float) -> 
     return float(mass1 @ (upper <= m) @ mass2), float(mass1 @ (lower > m) @ mass2)
 
 
-def _decided_at_last(
-    p1: float, n1: int, p2: float, m: float, alpha: float
-) -> tuple[float, float]:
+def _decided_at_last(p1: float, n1: int, p2: float, m: float, alpha: float) -> tuple[float, float]:
     """Return what `_decided` tends to as the live rows grow: only the offline count varies."""
     x1, mass1 = _window(p1, n1)
     l1, u1 = clopper_pearson(x1, n1, alpha=alpha)

@@ -1,0 +1,137 @@
+"""What one pytest session knows of its suites, and how it ends: decided and written, once."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from modelchecks import SUITE_SUFFIXES
+
+if TYPE_CHECKING:
+    from modelchecks.gather import Gathered
+    from modelchecks.plan import Plan
+    from modelchecks.results import Run
+
+TOLD = "modelchecks"
+"""Where a test report carries a result, and a worker's output the suites that it collected."""
+
+
+@dataclass
+class State:
+    """What this process knows of the suites of one pytest session; keys are absolute paths."""
+
+    started: str = ""
+    collected: dict[str, None] = field(default_factory=dict)
+    plans: dict[str, Plan] = field(default_factory=dict)
+    gathered: dict[str, Gathered] = field(default_factory=dict)
+    untold: dict[str, Any] = field(default_factory=dict)
+    markers: set[str] = field(default_factory=set)
+    # What the controller hears, and concludes from it.
+    results: dict[str, dict[str, Any]] = field(default_factory=dict)
+    contexts: dict[str, Any] = field(default_factory=dict)
+    runs: list[tuple[Run, Path | None]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+STATE = pytest.StashKey[State]()
+
+
+def option(config: pytest.Config, name: str) -> Any:
+    """Return an option of ours: from the command line, else from the ini file."""
+    given = config.getoption(f"modelchecks_{name}")
+    return given if given else config.getini(f"modelchecks_{name}")
+
+
+def shown(config: pytest.Config, path: str | Path) -> str:
+    """Return a path as the user would write it, so that both doors name the same places."""
+    return os.path.relpath(path, config.invocation_params.dir)
+
+
+class Controller:
+    """Hears every report of the session, its own or its workers', to conclude at the end."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.state = config.stash[STATE]
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep a case's result, and what was gathered for its suite."""
+        text = vars(report).get(TOLD)
+        if report.when != "call" or text is None:
+            return
+        told = json.loads(text)
+        if told["context"] is not None:
+            self.state.contexts.setdefault(told["suite"], told["context"])
+        results = self.state.results.setdefault(told["suite"], {})
+        case = told["result"]["case"]
+        # Told twice (reruns, `--dist each`): a later pass does not undo what was no pass.
+        if case not in results or results[case]["status"] == "passed":
+            results[case] = told["result"]
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
+        """Know of the suites even where every worker crashes."""
+        for name in dict.fromkeys(node_id.partition("::")[0] for node_id in ids):
+            if name.endswith(SUITE_SUFFIXES):
+                path = os.path.normpath(self.config.rootpath / name)
+                self.state.collected[path] = None
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        """Know of the suites that a worker collected."""
+        output: Mapping[str, Any] = getattr(node, "workeroutput", None) or {}
+        self.state.collected.update(dict.fromkeys(output.get(TOLD, ())))
+
+
+def conclude_suite(config: pytest.Config, state: State, key: str) -> Run:
+    """Return the run of one suite from all results that arrived; what is missing stays missing."""
+    from modelchecks import gate
+    from modelchecks.gather import Gathered
+    from modelchecks.load import load_suite
+    from modelchecks.plan import make_plan
+    from modelchecks.report.record import from_json, result_from_json
+    from modelchecks.run import conclude, notes, now
+
+    with contextlib.chdir(config.invocation_params.dir):
+        plan = state.plans.get(key) or make_plan(
+            load_suite(shown(config, key)), option(config, "variant") or None
+        )
+        by_case = state.results.get(key, {})
+        results = tuple(
+            result_from_json(by_case[case.id]) for case in plan.declared if case.id in by_case
+        )
+        if key not in state.contexts:
+            return conclude(plan, Gathered(), results, state.started or now())
+    context = from_json(state.contexts[key])
+    if context.suite["sha256"] != plan.suite.sha256:
+        raise ValueError("the suite file changed while the session ran")
+    return replace(
+        context,
+        finished=now(),
+        results=results,
+        decisions=gate.decide(plan.variants, plan.declared, results),
+        notes=notes(plan, results),
+    )
+
+
+def write_reports(config: pytest.Config, run: Run, taken: set[str]) -> Path | None:
+    """Write the reports if asked to, and return the path of the first."""
+    given = config.getoption("modelchecks_report")
+    named = given or config.getini("modelchecks_report")
+    if not named:
+        return None
+    from modelchecks.report.write import folder_name, write
+
+    base = (config.invocation_params.dir if given else config.rootpath) / named
+    name, number = folder_name(str(run.suite["name"])), 1
+    while (folder := name if number == 1 else f"{name}-{number}") in taken:
+        number += 1
+    taken.add(folder)
+    return next(iter(write(run, base / folder).values()))
