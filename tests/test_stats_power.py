@@ -241,7 +241,7 @@ def test_many_labels_can_be_needed_though_the_formula_asks_for_few() -> None:
     assert enumerated(0.94, 50, needed, 0.13, 0.01)[1] >= 0.8
 
 
-@settings(FIXED, max_examples=200)
+@settings(FIXED, max_examples=60)
 @given(
     st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))),
     st.integers(1, 100).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))),
