@@ -138,7 +138,8 @@ def write_live(
     cuts = np.linspace(0, len(table), PARTS + 1).astype(int)
     for part, start, stop in zip(parts, cuts, cuts[1:], strict=False):
         partial = part.with_suffix(".partial")
-        pq.write_table(table.slice(start, stop - start), partial, row_group_size=500, write_page_checksum=True)
+        rows = table.slice(start, stop - start)
+        pq.write_table(rows, partial, row_group_size=500, write_page_checksum=True)
         os.replace(partial, part)
     return True
 
@@ -167,6 +168,7 @@ def _stored_digest(part: Path) -> str | None:
 
 
 def png(image: NDArray[np.uint8]) -> bytes:
+    """Return an image (height, width) as the bytes of a PNG file."""
     file = io.BytesIO()
     Image.fromarray(image).save(file, "PNG")
     return file.getvalue()
