@@ -31,12 +31,15 @@ def param(help: str, **kwargs: Any) -> Any:
 class ProbeRequest:
     """Work that a plain pass cannot do, named by a check: which probe, on which split, on what.
 
-    `files` are paths relative to the suite file; their content is part of the probe's key.
+    `files` are paths relative to the suite file, whose content is part of the probe's key;
+    `options` (name, JSON scalar) pairs configure it, and `variant` is the model that it asks.
     """
 
     probe: str
     split: str
     files: tuple[str, ...] = ()
+    options: tuple[tuple[str, str | int | float | bool | None], ...] = ()
+    variant: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,8 @@ class Needs:
     """What a check must see: for each split the kinds of evidence, and the probes.
 
     The kinds are `labels`, `images` (size, dtype and value range of every image), `columns` (the
-    log's other columns), `feature:NAME` and `predictions` (of the case's variant).
+    log's other columns), `feature:NAME`, and of the case's variant `predictions` (class and
+    confidence), `logits` (n, classes) and `embeddings` (n, width: the input of its last layer).
     """
 
     splits: Mapping[str, frozenset[str]] = field(default_factory=dict)

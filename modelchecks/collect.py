@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -12,29 +11,41 @@ from numpy.typing import NDArray
 
 from modelchecks import features as features_module
 from modelchecks.errors import EvidenceError
-from modelchecks.evidence import (
-    EXAMPLES,
+from modelchecks.evidence import Evidence
+from modelchecks.facets import (
+    ANSWERS,
+    COLUMNS,
+    EMBEDDING,
     FEATURE,
-    UNLABELLED,
-    Evidence,
-    Key,
-    Rows,
-    Totals,
-    priorities,
+    IMAGES,
+    LOGITS,
+    ROWS,
+    variant_of,
 )
 from modelchecks.identity import Job
+from modelchecks.pixels import look
 from modelchecks.plan import Shard
-from modelchecks.sources import Batch, Samples
+from modelchecks.sources import Batch, Samples, read_ahead
+from modelchecks.suite import Variant
+from modelchecks.tally import Seen, Table, Tally
+from modelchecks.totals import UNLABELLED, priorities, priority_ceiling
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """One variant's answers to a batch: class ids, confidence, and which rows have an answer."""
+    """One variant's answers to a batch: class ids, confidence, and which rows have an answer.
+
+    `logits` (n, outputs) and `embedding` (n, width) are there where they were asked for, or
+    `absent` says why one is not, by the prefix of its facet.
+    """
 
     predicted: NDArray[np.int64]
     confidence: NDArray[np.float32]
     finite: NDArray[np.bool_]
     outputs: int
+    logits: NDArray[np.float32] | None = None
+    embedding: NDArray[np.float32] | None = None
+    absent: Mapping[str, str] = field(default_factory=dict)
 
 
 class Predictor(Protocol):
@@ -45,27 +56,12 @@ class Predictor(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class _Tally:
-    """Totals in the making."""
+class OutOfMemoryError(Exception):
+    """A model's batch did not fit; a smaller one may."""
 
-    counts: Counter[Key] = field(default_factory=Counter)
-    lows: dict[Key, float] = field(default_factory=dict)
-    highs: dict[Key, float] = field(default_factory=dict)
-    examples: defaultdict[Key, list[str]] = field(default_factory=lambda: defaultdict(list))
-
-    def span(self, key: Key, values: NDArray[Any]) -> None:
-        finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values
-        if finite.size:
-            self.lows[key] = min(self.lows.get(key, np.inf), float(finite.min()))
-            self.highs[key] = max(self.highs.get(key, -np.inf), float(finite.max()))
-
-    def example(self, key: Key, texts: Sequence[str]) -> None:
-        self.examples[key] = sorted([*self.examples[key], *texts])[:EXAMPLES]
-
-    def per_class(self, key: Key, values: NDArray[np.int64]) -> None:
-        for value, count in zip(*np.unique(values, return_counts=True), strict=True):
-            self.counts[*key, int(value)] += int(count)
+    def __init__(self, variant: str, batch_size: int, message: str) -> None:
+        super().__init__(message)
+        self.variant, self.batch_size = variant, batch_size
 
 
 def collect(
@@ -73,64 +69,66 @@ def collect(
     shard: Shard,
     samples: Samples,
     predictors: Mapping[str, Predictor],
+    facets: Sequence[str],
     progress: Callable[[int], None] = lambda rows: None,
-) -> Evidence:
-    """Return the evidence of one shard; the only function that looks at samples.
+    rows_at_once: int = 512,
+) -> tuple[dict[str, Evidence], dict[str, str]]:
+    """Return the evidence of one shard, facet by facet, and why variants or facets have none.
 
-    A variant whose predictor raises is reported in `failures` and does not stop the others.
+    The only function that looks at samples. A variant whose predictor raises EvidenceError does
+    not stop the others. Raises OutOfMemoryError where a model's batch does not fit.
     """
-    kinds, tally = job.plan.kinds, _Tally()
-    wants_images = any(kind == "images" or kind.startswith(FEATURE) for kind in kinds) or any(
-        variant.logged is None for variant in job.plan.variants
-    )
-    failures = _lacking(job, shard, samples)
-    answering = [v for v in job.plan.variants if v.name not in failures]
-    logged = [variant.logged for variant in answering if variant.logged is not None]
-    columns = None if "columns" in kinds else list(dict.fromkeys([*job.split.slices, *logged]))
+    tallies = {facet: Tally() for facet in facets}
+    images = {f: t for f, t in tallies.items() if f == IMAGES or f.startswith(FEATURE)}
     features = {
-        name: features_module.resolve(name, job.suite.folder)
-        for name in sorted(k.removeprefix(FEATURE) for k in kinds if k.startswith(FEATURE))
+        facet: features_module.resolve(facet.removeprefix(FEATURE), job.suite.folder)
+        for facet in images
+        if facet != IMAGES
     }
-    tables: list[dict[str, NDArray[Any]]] = []
-    for start in range(shard.start, shard.stop, job.suite.compute.batch_size):
-        stop = min(start + job.suite.compute.batch_size, shard.stop)
-        batch = samples.read(start, stop, images=wants_images, columns=columns)
+    asked = [v for v in job.variants if v.name in map(variant_of, facets)]
+    failures = _lacking(asked, shard, samples)
+    modelled = any(variant.logged is None for variant in asked)
+    logged = [v.logged for v in asked if v.logged is not None and v.name not in failures]
+    columns = None if COLUMNS in facets else list(dict.fromkeys([*job.split.slices, *logged]))
+    ceiling = priority_ceiling(len(samples), job.suite.compute.max_rows)
+    spans = [
+        (start, min(start + rows_at_once, shard.stop))
+        for start in range(shard.start, shard.stop, rows_at_once)
+    ]
+    wants_images = bool(images) or modelled
+    for start, stop, batch in read_ahead(samples, spans, images=wants_images, columns=columns):
         if len(batch) != stop - start:
             raise EvidenceError(
                 f"split {shard.split!r}: rows {start} to {stop} gave {len(batch)} rows; the data "
                 "changed while it was read"
             )
-        table = _identify(job, batch, start, tally)
+        seen = _identify(job, batch, start, ceiling)
+        for facet in (ROWS, COLUMNS):
+            if facet in tallies:
+                _record(job, facet, seen, tallies[facet])
         if wants_images:
-            _look(job, batch, features, table, tally)
+            failures |= look(job, seen, images, features, modelled)
         for name, predictor in predictors.items():
             if name in failures:
                 continue
+            mine = {f: t for f, t in tallies.items() if variant_of(f) == name}
             try:
-                _answer(name, predictor, batch, table, tally)
+                failures |= _answer(name, predictor, seen, mine)
             except EvidenceError as error:
                 failures[name] = str(error)
-        tables.append(table)
         progress(len(batch))
-    for name in failures:
-        for table in tables:
-            for column in (f"predicted:{name}", f"confidence:{name}"):
-                table.pop(column, None)
-    rows = {key: np.concatenate([t[key] for t in tables]) for key in tables[0]} if tables else {}
-    totals = Totals(
-        dict(tally.counts),
-        tally.lows,
-        tally.highs,
-        {k: tuple(v) for k, v in tally.examples.items()},
-    )
-    sample = Rows(rows, job.suite.compute.max_rows).bounded()
-    return Evidence(shard.split, totals, sample, failures, job.meta)
+    found = {
+        facet: tally.evidence(job, facet)
+        for facet, tally in tallies.items()
+        if variant_of(facet) not in failures and facet not in failures
+    }
+    return found, failures
 
 
-def _lacking(job: Job, shard: Shard, samples: Samples) -> dict[str, str]:
+def _lacking(variants: Sequence[Variant], shard: Shard, samples: Samples) -> dict[str, str]:
     """Return why variants whose logged answers are not in the log cannot take part."""
     failures = {}
-    for variant in job.plan.variants:
+    for variant in variants:
         if variant.logged is not None:
             try:
                 samples.read(shard.start, shard.start, images=False, columns=[variant.logged])
@@ -139,22 +137,34 @@ def _lacking(job: Job, shard: Shard, samples: Samples) -> dict[str, str]:
     return failures
 
 
-def _identify(job: Job, batch: Batch, start: int, tally: _Tally) -> dict[str, NDArray[Any]]:
-    """Count rows and labels; return the columns that every row has."""
-    where = f"split {job.split.name!r}"
-    tally.counts["rows",] += len(batch)
-    table: dict[str, NDArray[Any]] = {
-        "index": np.arange(start, start + len(batch), dtype=np.int64),
-        "priority": priorities(batch.ids, job.suite.compute.seed),
-        "id": np.array([*batch.ids, None], dtype=object)[:-1],
-        "label": class_ids(batch.labels, len(batch), job.suite.classes, where),
+def _identify(job: Job, batch: Batch, start: int, ceiling: np.uint64) -> Seen:
+    """Return the batch with what every row has: its position, priority and label."""
+    priority = priorities(batch.ids, job.suite.compute.seed)
+    kept = priority <= ceiling
+    index = np.arange(start, start + len(batch), dtype=np.int64)
+    labels = class_ids(batch.labels, len(batch), job.suite.classes, f"split {job.split.name!r}")
+    return Seen(batch, labels, kept, {"index": index[kept], "priority": priority[kept]})
+
+
+def _record(job: Job, facet: str, seen: Seen, tally: Tally) -> None:
+    """Count rows and labels (`rows`), or keep the log's own columns (`columns`)."""
+    batch = seen.batch
+    wanted = set(job.split.slices) if facet == ROWS else set(batch.columns) - _answers_of(job)
+    columns = {
+        f"column:{name}": column
+        for name, column in batch.columns.items()
+        if name in wanted and (column.dtype != object or _plain(column))
     }
-    tally.per_class(("label",), table["label"][table["label"] != UNLABELLED])
-    logged = {variant.logged for variant in job.plan.variants}
-    for name, column in batch.columns.items():
-        if name not in logged and (column.dtype != object or _plain(column)):
-            table[f"column:{name}"] = column
-    return table
+    if facet == ROWS:
+        tally.counts["rows",] += len(batch)
+        tally.per_class(("label",), seen.labels[seen.labels != UNLABELLED])
+        ids = np.array([*batch.ids, None], dtype=object)[:-1]
+        columns = {"id": ids, "label": seen.labels, **columns}
+    tally.tables.append(seen.keep(columns))
+
+
+def _answers_of(job: Job) -> set[str]:
+    return {variant.logged for variant in job.suite.variants if variant.logged is not None}
 
 
 def _plain(column: NDArray[Any]) -> bool:
@@ -183,107 +193,41 @@ def class_ids(
     return np.array([known.get(name, UNLABELLED) for name in labels], dtype=np.int64)
 
 
-def _look(
-    job: Job,
-    batch: Batch,
-    features: Mapping[str, Callable[[NDArray[Any]], NDArray[Any]]],
-    table: dict[str, NDArray[Any]],
-    tally: _Tally,
-) -> None:
-    """Count shapes, types and values; fill the image and feature columns."""
-    if batch.images is None:
-        if features or any(variant.logged is None for variant in job.plan.variants):
-            raise EvidenceError(
-                f"split {job.split.name!r} has no images; name the column that holds them with "
-                "`image:`"
-            )
-        return
-    size = len(batch)
+def _answer(
+    name: str, predictor: Predictor, seen: Seen, tallies: Mapping[str, Tally]
+) -> dict[str, str]:
+    """Count one variant's answers, the rows without a finite one apart; return what is absent."""
+    batch, answers = seen.batch, predictor(seen.batch)
+    absent = {}
+    for facet, column in ((LOGITS, answers.logits), (EMBEDDING, answers.embedding)):
+        if (tally := tallies.get(f"{facet}{name}")) is None:
+            continue
+        if column is None:
+            absent[f"{facet}{name}"] = answers.absent.get(facet, f"variant {name!r} gave none")
+        else:
+            tally.tables.append(seen.keep({f"{facet}{name}": column}))
+    if (tally := tallies.get(f"{ANSWERS}{name}")) is None:
+        return absent
+    # Also where nothing but a model looks at the images.
     tally.counts["unreadable",] += len(batch.unreadable)
     tally.example(("unreadable",), list(batch.unreadable.values()))
-    facts = ("width", "height", "channels", "min", "max", "mean")
-    numbers = {f"image:{name}": np.full(size, np.nan) for name in facts}
-    values = {f"{FEATURE}{name}": np.full(size, np.nan) for name in features}
-    kinds = np.full(size, None, dtype=object)
-    for where, images in by_shape(batch):
-        height, width, channels = images.shape[1:]
-        tally.counts["shape", f"{height}x{width}x{channels}"] += len(images)
-        tally.counts["dtype", str(images.dtype)] += len(images)
-        flat = images.reshape(len(images), -1)
-        tally.span(("value",), flat)
-        if flat.dtype.kind == "f":
-            tally.counts["nan_values",] += int((~np.isfinite(flat)).sum())
-        columns = (width, height, channels, flat.min(1), flat.max(1), flat.mean(1))
-        for name, column in zip(facts, columns, strict=True):
-            numbers[f"image:{name}"][where] = column
-        kinds[where] = str(images.dtype)
-        for name, function in features.items():
-            values[f"{FEATURE}{name}"][where] = _feature(name, function, images)
-    if "images" in job.plan.kinds:
-        table.update(numbers)
-        table["image:dtype"] = kinds
-    for key, column in values.items():
-        table[key] = column
-        tally.counts["missing", key] += int(np.isnan(column).sum())
-        tally.span(("span", key), column)
-
-
-def _feature(
-    name: str, function: Callable[[NDArray[Any]], NDArray[Any]], images: NDArray[Any]
-) -> NDArray[Any]:
-    try:
-        column = np.asarray(function(images), dtype=np.float64)
-    except Exception as error:
-        raise EvidenceError(f"feature {name!r} raised {type(error).__name__}: {error}") from error
-    if column.shape != (len(images),):
-        raise EvidenceError(
-            f"feature {name!r} gave shape {column.shape} for {len(images)} images; it must give "
-            "one number per image"
-        )
-    return column
-
-
-def by_shape(batch: Batch) -> list[tuple[NDArray[np.int64], NDArray[Any]]]:
-    """Return (positions, images as one array) for each shape and type among the readable images."""
-    if isinstance(batch.images, np.ndarray):
-        return [(np.arange(len(batch)), batch.images)] if len(batch) else []
-    groups: defaultdict[tuple[Any, ...], list[int]] = defaultdict(list)
-    for position, image in enumerate(batch.images or ()):
-        if image is not None:
-            groups[(*image.shape, str(image.dtype))].append(position)
-    return [
-        (np.array(where), np.stack([np.asarray(batch.images[i]) for i in where]))  # type: ignore[index]
-        for where in groups.values()
-    ]
-
-
-def _answer(
-    name: str,
-    predictor: Predictor,
-    batch: Batch,
-    table: dict[str, NDArray[Any]],
-    tally: _Tally,
-) -> None:
-    """Count one variant's answers; the rows without a finite answer are counted apart."""
-    answers = predictor(batch)
     tally.counts["answered", name] += len(answers.predicted)
-    tally.lows["outputs", name] = min(
-        tally.lows.get(("outputs", name), np.inf), float(answers.outputs)
-    )
-    tally.highs["outputs", name] = max(
-        tally.highs.get(("outputs", name), -np.inf), float(answers.outputs)
-    )
+    tally.span(("outputs", name), np.array([answers.outputs]))
     silent = ~answers.finite
     if silent.any():
         tally.counts["nonfinite", name] += int(silent.sum())
         tally.example(("nonfinite", name), [batch.ids[i] for i in np.flatnonzero(silent).tolist()])
     tally.per_class(("predicted", name), answers.predicted[answers.finite])
-    judged = answers.finite & (table["label"] != UNLABELLED)
-    pairs = np.stack([table["label"][judged], answers.predicted[judged]])
+    judged = answers.finite & (seen.labels != UNLABELLED)
+    pairs = np.stack([seen.labels[judged], answers.predicted[judged]])
     for (label, predicted), count in zip(*_unique_pairs(pairs), strict=True):
         tally.counts["confusion", name, int(label), int(predicted)] += int(count)
-    table[f"predicted:{name}"] = answers.predicted
-    table[f"confidence:{name}"] = answers.confidence
+    columns: Table = {
+        f"predicted:{name}": answers.predicted,
+        f"confidence:{name}": answers.confidence,
+    }
+    tally.tables.append(seen.keep(columns))
+    return absent
 
 
 def _unique_pairs(pairs: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

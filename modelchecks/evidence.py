@@ -6,146 +6,26 @@ split was cut into shards or on the order in which the shards were finished.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from modelchecks.errors import EvidenceError
+from modelchecks.facets import variant_of
+from modelchecks.totals import Column, Rows, Totals
 
-Key = tuple[str | int, ...]
-Column = NDArray[Any]
-
-EXAMPLES = 10
-"""How many row ids a total keeps as examples."""
-UNLABELLED = -1
-"""The class id of a row without a label."""
-FEATURE = "feature:"
-"""The prefix of the kinds and columns that hold an image feature."""
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """Exact facts over all rows: counts add, lows take the minimum, highs the maximum.
-
-    Keys are tuples such as ("confusion", "baseline", 3, 4). `examples` keeps the smallest few
-    row descriptions per key, which is again independent of the order of merging.
-    """
-
-    counts: Mapping[Key, int] = field(default_factory=dict)
-    lows: Mapping[Key, float] = field(default_factory=dict)
-    highs: Mapping[Key, float] = field(default_factory=dict)
-    examples: Mapping[Key, tuple[str, ...]] = field(default_factory=dict)
-
-    def merge(self, other: Totals) -> Totals:
-        """Return the totals of both sets of rows taken together."""
-        counts = dict(self.counts)
-        for key, count in other.counts.items():
-            counts[key] = counts.get(key, 0) + count
-        lows = dict(self.lows)
-        for key, low in other.lows.items():
-            lows[key] = min(lows.get(key, low), low)
-        highs = dict(self.highs)
-        for key, high in other.highs.items():
-            highs[key] = max(highs.get(key, high), high)
-        examples = dict(self.examples)
-        for key, texts in other.examples.items():
-            joined = {*examples.get(key, ()), *texts}
-            examples[key] = tuple(sorted(joined)[:EXAMPLES])
-        return Totals(counts, lows, highs, examples)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the totals as JSON values, keys in a fixed order."""
-
-        def pairs(table: Mapping[Key, Any]) -> list[list[Any]]:
-            return [[list(key), table[key]] for key in sorted(table, key=repr)]
-
-        return {
-            "counts": pairs(self.counts),
-            "lows": pairs(self.lows),
-            "highs": pairs(self.highs),
-            "examples": pairs(self.examples),
-        }
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Totals:
-        """Return the totals that `to_json` wrote."""
-        return cls(
-            {tuple(key): int(count) for key, count in value["counts"]},
-            {tuple(key): float(low) for key, low in value["lows"]},
-            {tuple(key): float(high) for key, high in value["highs"]},
-            {tuple(key): tuple(texts) for key, texts in value["examples"]},
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """At most `limit` rows as columns of equal length: those with the smallest priorities.
-
-    The priority is a seeded hash of the row's id, so the sample is the same whatever the
-    sharding, and the same for all variants. `index` is the row's position in its split.
-    """
-
-    columns: Mapping[str, Column]
-    limit: int
-
-    def __len__(self) -> int:
-        return len(self.columns["index"]) if self.columns else 0
-
-    def merge(self, other: Rows) -> Rows:
-        """Return the bottom-k sample of both taken together; a row seen twice counts once."""
-        if not len(other):
-            return self
-        if not len(self):
-            return other
-        if set(self.columns) != set(other.columns):
-            odd = ", ".join(sorted(set(self.columns) ^ set(other.columns)))
-            raise EvidenceError(f"shards of one split have different columns: {odd}")
-        joined = {
-            name: np.concatenate([column, other.columns[name]])
-            for name, column in self.columns.items()
-        }
-        return Rows(joined, min(self.limit, other.limit)).bounded()
-
-    def without(self, names: Set[str]) -> Rows:
-        """Return the rows without some columns."""
-        if not names:
-            return self
-        kept = {name: column for name, column in self.columns.items() if name not in names}
-        return Rows(kept, self.limit)
-
-    def bounded(self) -> Rows:
-        """Return the sample in its canonical order, without repeats, cut to the limit."""
-        if not len(self):
-            return self
-        order = np.lexsort((self.columns["index"], self.columns["priority"]))
-        index = self.columns["index"][order]
-        # Equal index means the same row of the split, whatever its id says.
-        first = np.concatenate([[True], index[1:] != index[:-1]])
-        keep = order[first][: self.limit]
-        return Rows({name: column[keep] for name, column in self.columns.items()}, self.limit)
-
-
-def priorities(ids: Iterable[str], seed: int) -> NDArray[np.uint64]:
-    """Return the sampling priority of each row id: a 64-bit hash seeded by `seed`."""
-    start = hashlib.blake2b(f"modelchecks:{seed}:".encode(), digest_size=8)
-    values = []
-    for row_id in ids:
-        digest = start.copy()
-        digest.update(row_id.encode("utf-8", "surrogatepass"))
-        values.append(int.from_bytes(digest.digest(), "big"))
-    return np.array(values, dtype=np.uint64)
+_ANSWERS = ("predicted", "confidence", "logits", "embedding")
+"""The columns that a variant may have, each completed by its name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What was seen of one split; the accessors raise EvidenceError where there is a gap.
 
-    `failures` maps a variant to the reason why it could not answer here; `meta` describes the
-    split and variants (digests) that the evidence belongs to.
+    `failures` maps a variant, or one of its facets, to the reason why it is not here; `meta`
+    describes the split and variants (digests) that the evidence belongs to.
     """
 
     split: str
@@ -163,10 +43,26 @@ class Evidence:
             for name in sorted({*self.failures, *other.failures})
         }
         # A variant that failed in one shard has no columns there, so it keeps none anywhere.
-        gone = {f"{kind}:{name}" for name in failures for kind in ("predicted", "confidence")}
+        gone = {f"{kind}:{name}" for name in failures for kind in _ANSWERS}
         rows = self.rows.without(gone).merge(other.rows.without(gone))
         totals = self.totals.merge(other.totals)
         return Evidence(self.split, totals, rows, failures, self.meta or other.meta)
+
+    def join(self, other: Evidence) -> Evidence:
+        """Return both facets of the same rows as one."""
+        if self.split != other.split:
+            raise EvidenceError(f"cannot join evidence of {self.split!r} and {other.split!r}")
+        ours, theirs = self.totals, other.totals
+        totals = Totals(
+            {**ours.counts, **theirs.counts},
+            {**ours.lows, **theirs.lows},
+            {**ours.highs, **theirs.highs},
+            {**ours.examples, **theirs.examples},
+        )
+        variants = {**self.meta.get("variants", {}), **other.meta.get("variants", {})}
+        meta = {**self.meta, **other.meta, "variants": variants}
+        failures = {**self.failures, **other.failures}
+        return Evidence(self.split, totals, self.rows.join(other.rows), failures, meta)
 
     @property
     def total(self) -> int:
@@ -199,6 +95,7 @@ class Evidence:
 
     def label_counts(self) -> dict[int, int]:
         """Return the number of rows per class id, over all labelled rows."""
+        self._distinct()
         counts = self._table("label")
         if not counts:
             raise EvidenceError(
@@ -207,10 +104,32 @@ class Evidence:
             )
         return counts
 
+    def _distinct(self) -> None:
+        """Raise where rows share an id: a row that is counted twice makes intervals too narrow.
+
+        Rows with equal ids have equal priorities, so that the sample holds all of them or none:
+        with more than `max_rows` rows a share of repeated ids is seen with near certainty.
+        """
+        priority = self.rows.columns.get("priority")
+        if priority is None or len(priority) < 2:
+            return
+        # Canonical order is by priority.
+        again = np.flatnonzero(priority[1:] == priority[:-1])
+        if len(again):
+            ids = self.rows.columns.get("id")
+            some = "" if ids is None else f", such as {ids[again[0]]!r}"
+            raise EvidenceError(
+                f"split {self.split!r} has rows with the same id{some} ({len(again):,} repeats "
+                f"among {len(priority):,} rows looked at): a row that counts twice makes every "
+                "interval too narrow. Remove the repeats, or name another column with `id:` if "
+                "these are different rows"
+            )
+
     def _answered(self, variant: str) -> None:
         if variant in self.failures:
             raise EvidenceError(self.failures[variant])
         self._readable()
+        self._distinct()
         if ("answered", variant) not in self.totals.counts:
             raise EvidenceError(
                 f"variant {variant!r} has no predictions on split {self.split!r} in this evidence"
@@ -221,6 +140,20 @@ class Evidence:
             raise EvidenceError(
                 f"variant {variant!r} on split {self.split!r}: {missing} of {self.total} answers "
                 f"are NaN, infinite or missing (rows {examples})"
+            )
+        lowest, highest = (
+            t.get(("outputs", variant)) for t in (self.totals.lows, self.totals.highs)
+        )
+        if lowest != highest:
+            raise EvidenceError(
+                f"variant {variant!r} on split {self.split!r} has a different number of outputs "
+                "in different rows"
+            )
+        classes = self.meta.get("classes") or ()
+        if classes and highest and highest != len(classes):
+            raise EvidenceError(
+                f"variant {variant!r} has {int(highest)} outputs but the suite's `classes:` lists "
+                f"{len(classes)}: they are not the same list"
             )
         answered = self.totals.counts["answered", variant]
         if answered != self.total:
@@ -248,11 +181,6 @@ class Evidence:
                 f"but {labelled} labels; the evidence is damaged"
             )
         outputs = self.totals.highs.get(("outputs", variant))
-        if outputs != self.totals.lows.get(("outputs", variant)):
-            raise EvidenceError(
-                f"variant {variant!r} on split {self.split!r} has a different number of outputs "
-                "in different rows"
-            )
         strange = sorted({label for label, _ in table if outputs and label >= outputs})
         if strange:
             raise EvidenceError(
@@ -270,6 +198,9 @@ class Evidence:
 
     def sample(self, column: str) -> Column:
         """Return one column of the sampled rows."""
+        for failed in (column, variant_of(column) or ""):
+            if failed in self.failures:
+                raise EvidenceError(self.failures[failed])
         if column.startswith(("feature:", "image:")):
             self._readable()
         if column not in self.rows.columns:
@@ -277,14 +208,27 @@ class Evidence:
             raise EvidenceError(
                 f"split {self.split!r} has no column {column!r} in its evidence; it has {have}"
             )
-        return self.rows.columns[column]
+        found = self.rows.columns[column].view()
+        # What one check did to it, the next would judge.
+        found.flags.writeable = False
+        return found
 
 
-def merge_all(parts: Sequence[Evidence]) -> Evidence:
-    """Return the evidence of all shards of a split, merged in the order given."""
-    if not parts:
+def merge_all(parts: Iterable[Evidence]) -> Evidence:
+    """Return the evidence of all shards of a split, merged in the order given, one at a time."""
+    merged: Evidence | None = None
+    for part in parts:
+        merged = part if merged is None else merged.merge(part)
+    if merged is None:
         raise EvidenceError("no shard was gathered")
-    merged = parts[0]
-    for part in parts[1:]:
-        merged = merged.merge(part)
     return merged
+
+
+def join_all(facets: Iterable[Evidence]) -> Evidence:
+    """Return the facets of one split, each of all its rows, as one evidence."""
+    joined: Evidence | None = None
+    for facet in facets:
+        joined = facet if joined is None else joined.join(facet)
+    if joined is None:
+        raise EvidenceError("no facet was gathered")
+    return joined

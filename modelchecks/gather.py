@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from modelchecks import registry
 from modelchecks.check import ProbeRequest
-from modelchecks.collect import Predictor, collect
+from modelchecks.collect import OutOfMemoryError
 from modelchecks.errors import EvidenceError, UnexpectedError
-from modelchecks.evidence import Evidence, merge_all
-from modelchecks.executors.local import map_shards
-from modelchecks.identity import Job, describe, digest, open_source, probe_identity
-from modelchecks.plan import Plan, Shard, SplitPlan, shards
+from modelchecks.evidence import Evidence, join_all
+from modelchecks.facets import variant_of
+from modelchecks.identity import (
+    Job,
+    Pace,
+    describe,
+    digest,
+    pace_key,
+    split_declaration,
+    variant_declaration,
+)
+from modelchecks.plan import Plan, SplitPlan
+from modelchecks.probing import find_probe, probe_key, run_probe
+from modelchecks.scan import Scan, measure_pace
 from modelchecks.store import Store
+from modelchecks.suite import Suite, Variant
 
 Progress = Callable[[str, int, int], None]
 """Called with (split, rows done, rows in all) while a pass is under way."""
@@ -24,12 +34,12 @@ Progress = Callable[[str, int, int], None]
 class Gathered:
     """What a run may look at; an EvidenceError stands where evidence could not be had.
 
-    `keys` maps each split to the key of its evidence in the store; `probe_keys` likewise.
+    `keys` maps each split to its facets' keys in the store; `probe_keys` likewise.
     """
 
     splits: Mapping[str, Evidence | EvidenceError] = field(default_factory=dict)
     probes: Mapping[ProbeRequest, Mapping[str, Any] | EvidenceError] = field(default_factory=dict)
-    keys: Mapping[str, str] = field(default_factory=dict)
+    keys: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     probe_keys: Mapping[ProbeRequest, str] = field(default_factory=dict)
 
 
@@ -46,32 +56,42 @@ def gather(
     `fresh` passes by what the store holds and gathers again; with `collecting` false only the
     store is asked, and what it lacks is an EvidenceError.
     """
+    suite = plan.suite
     splits: dict[str, Evidence | EvidenceError] = {}
     probes: dict[ProbeRequest, Mapping[str, Any] | EvidenceError] = {}
-    keys: dict[str, str] = {}
+    keys: dict[str, Mapping[str, str]] = {}
     probe_keys: dict[ProbeRequest, str] = {}
-    for split_plan in plan.splits:
-        name = split_plan.split
+
+    def job_of(wanted: SplitPlan) -> tuple[Job, dict[str, str]]:
+        return describe(suite, wanted, _paces(suite, wanted.split, store, collecting))
+
+    for wanted in plan.splits:
+        name = wanted.split
         try:
-            job, failures = describe(plan.suite, split_plan)
-            keys[name] = digest(job.meta)
-            seen = _split(job, keys[name], store, fresh, collecting, progress)
-            splits[name] = replace(seen, failures={**seen.failures, **failures})
+            if collecting:
+                splits[name], keys[name] = _gathered(wanted, job_of, store, fresh, progress)
+            else:
+                job, failures = job_of(wanted)
+                keys[name] = job.keys
+                splits[name] = _stored(store, wanted, job.keys, failures)
         except EvidenceError as error:
             splits[name] = error
         except Exception as error:
             splits[name] = _unexpected(f"split {name!r}", error)
+    _of_one_model(splits)
     for request in plan.probes:
         evidence = splits.get(request.split)
         try:
             if not isinstance(evidence, Evidence):
                 raise evidence or EvidenceError(f"no evidence for split {request.split!r}")
-            probe_keys[request] = digest(
-                [keys[request.split], probe_identity(request, plan.suite.folder)]
-            )
-            probes[request] = _probe(
-                plan, request, evidence, probe_keys[request], store, fresh, collecting
-            )
+            probe = find_probe(request.probe, suite)
+            key = probe_keys[request] = probe_key(request, probe, suite, keys[request.split])
+            if collecting:
+                probes[request] = run_probe(
+                    request, probe, key, evidence, lambda w: job_of(w)[0], store, suite, fresh
+                )
+            else:
+                probes[request] = _stored_outcome(store, request, key)
         except EvidenceError as error:
             probes[request] = error
         except Exception as error:
@@ -86,146 +106,173 @@ def _unexpected(what: str, error: Exception) -> UnexpectedError:
     return wrapped
 
 
-def _split(
-    job: Job, key: str, store: Store, fresh: bool, collecting: bool, progress: Progress
-) -> Evidence:
-    """Return a split's evidence: stored shards are opened, the others gathered and stored."""
-    count = None if fresh else store.shard_count(key)
-    stored = [store.shard(key, index) for index in range(count or 0)]
-    whole = [part for part in stored if part is not None]
-    if count is not None and len(whole) == count:
-        return merge_all(whole)
-    if not collecting:
-        raise EvidenceError(
-            f"the evidence store holds nothing for split {job.split.name!r} as the suite asks it "
-            "now; run `modelchecks gate` once to gather it"
-        )
-    samples = open_source(job.suite, job.split).open(job.suite.folder)
-    plan = shards(job.split.name, len(samples), job.suite.compute.shard_rows)
-    store.set_shard_count(key, len(plan), job.meta)
-    # A shard list of another length is of no use: the rows were cut differently.
-    known = dict(enumerate(stored)) if count == len(plan) else {}
-    predictors, failures = _predictors(job)
-    done = 0
-
-    def count_rows(rows: int) -> None:
-        nonlocal done
-        done += rows
-        progress(job.split.name, done, len(samples))
-
-    def one(shard: Shard) -> Evidence:
-        part = known.get(shard.index)
-        if part is not None:
-            count_rows(shard.stop - shard.start)
-            return part
-        part = collect(job, shard, samples, predictors, count_rows)
-        # What a failing variant left out must be tried again next time.
-        if not part.failures and not failures:
-            store.save_shard(key, shard.index, part)
-        return part
-
-    merged = merge_all(list(map_shards(one, plan)))
-    return replace(merged, failures={**merged.failures, **failures})
-
-
-def _predictors(job: Job) -> tuple[dict[str, Predictor], dict[str, str]]:
-    """Return what answers for each variant, and why some cannot; torch only where a model is."""
-    predictors: dict[str, Predictor] = {}
-    failures: dict[str, str] = {}
-    for variant in job.plan.variants:
-        try:
-            if variant.logged is not None:
-                from modelchecks.logged import LoggedAnswers
-
-                predictors[variant.name] = LoggedAnswers(
-                    variant.name, variant.logged, job.suite.classes
-                )
-            else:
-                from modelchecks.inference import Model
-
-                predictors[variant.name] = Model(variant, job.suite.folder, job.suite.compute)
-        except EvidenceError as error:
-            failures[variant.name] = str(error)
-    return predictors, failures
-
-
-def _probe(
-    plan: Plan,
-    request: ProbeRequest,
-    evidence: Evidence,
-    key: str,
+def _gathered(
+    wanted: SplitPlan,
+    job_of: Callable[[SplitPlan], tuple[Job, dict[str, str]]],
     store: Store,
     fresh: bool,
-    collecting: bool,
-) -> Mapping[str, Any]:
-    outcome = None if fresh else store.outcome(key)
-    if outcome is None:
+    progress: Progress,
+) -> tuple[Evidence, Mapping[str, str]]:
+    """Return a split's evidence and keys, by one pass for all that the store lacks."""
+    while True:
+        job, failures = job_of(wanted)
+        scan = Scan(job, store, fresh, progress)
+        try:
+            facets = scan.run()
+        except OutOfMemoryError as error:
+            _halve(job, error, store)
+            continue
+        if scan.collected:
+            # What was read is what was identified before, or it is evidence of something else.
+            now, _ = job_of(wanted)
+            for facet, key in job.keys.items():
+                if now.keys.get(facet) != key:
+                    store.discard(key)
+                    facets.pop(facet, None)
+                    changed = variant_of(facet)
+                    if changed is None:
+                        raise EvidenceError(
+                            f"split {wanted.split!r} changed while it was read; run the gate again "
+                            "when nothing writes to it"
+                        )
+                    failures[changed] = (
+                        f"variant {changed!r} changed while it was judged; run the gate again when "
+                        "nothing writes to it"
+                    )
+        found = join_all(facets.values())
+        return replace(found, failures={**scan.failures, **failures}), job.keys
+
+
+def _halve(job: Job, error: OutOfMemoryError, store: Store) -> None:
+    """Remember half the batch size for a model; its answers get a key of their own by that."""
+    pace = job.paces[error.variant]
+    if pace.batch_size == 1:
+        raise EvidenceError(
+            f"variant {error.variant!r} does not fit into memory, not even one image at a time: "
+            f"{error}"
+        ) from error
+    smaller = replace(pace, batch_size=pace.batch_size // 2)
+    store.say(
+        f"variant {error.variant!r}: out of memory with {pace.batch_size} images at once; going on "
+        f"with {smaller.batch_size}"
+    )
+    variant = next(v for v in job.variants if v.name == error.variant)
+    store.save_pace(pace_key(job.suite, variant), asdict(smaller))
+
+
+def _paces(suite: Suite, split: str, store: Store, collecting: bool) -> Callable[[Variant], Pace]:
+    """Return what tells a variant's pace: remembered, as the suite says, or measured now."""
+    declared = next(one for one in suite.splits if one.name == split)
+
+    def pace_of(variant: Variant) -> Pace:
+        if (known := store.pace(pace_key(suite, variant))) is not None:
+            return Pace(**known)
+        if suite.compute.batch_size is not None:
+            return Pace(suite.compute.batch_size)
         if not collecting:
             raise EvidenceError(
-                f"the evidence store holds no outcome of probe {request.probe!r} on split "
-                f"{request.split!r}; run `modelchecks gate` once"
+                f"the evidence store holds nothing of variant {variant.name!r} as it is now; run "
+                "`modelchecks gate` once to gather it"
             )
-        run = registry.find("probes", request.probe, plan.suite.folder)
-        outcome = dict(run(request, evidence, plan.suite.folder))
-        store.save_outcome(key, outcome)
+        return measure_pace(suite, declared, variant, store)
+
+    return pace_of
+
+
+def _of_one_model(splits: dict[str, Evidence | EvidenceError]) -> None:
+    """See that each variant had the same weights on every split; else it has no answers at all."""
+    seen: dict[str, set[str]] = {}
+    whole = {name: found for name, found in splits.items() if isinstance(found, Evidence)}
+    for found in whole.values():
+        for variant, identity in found.meta.get("variants", {}).items():
+            # The pace may change on the way, where a batch does not fit.
+            told = {name: value for name, value in identity.items() if name != "pace"}
+            seen.setdefault(variant, set()).add(digest(told))
+    torn = {
+        variant: f"variant {variant!r} changed between two splits; run the gate again when nothing "
+        "writes to it"
+        for variant, identities in seen.items()
+        if len(identities) > 1
+    }
+    for name, found in whole.items():
+        splits[name] = replace(found, failures={**found.failures, **torn}) if torn else found
+
+
+def _stored(
+    store: Store, wanted: SplitPlan, keys: Mapping[str, str], failures: Mapping[str, str]
+) -> Evidence:
+    """Return the evidence stored under the keys; variants that are not there are in `failures`."""
+    found, absent = [], dict(failures)
+    for facet in wanted.facets:
+        evidence = store.whole(keys[facet]) if facet in keys else None
+        variant = variant_of(facet)
+        if evidence is not None:
+            found.append(evidence)
+        elif variant is None:
+            raise EvidenceError(
+                f"the evidence store {store.folder} holds no {facet!r} of split {wanted.split!r} "
+                "as the suite asks it now; run `modelchecks gate` once to gather it"
+            )
+        else:
+            absent.setdefault(
+                variant,
+                f"the evidence store {store.folder} holds no answers of variant {variant!r} on "
+                f"split {wanted.split!r} as the suite asks it now; run `modelchecks gate` once",
+            )
+    return replace(join_all(found), failures=absent)
+
+
+def _stored_outcome(store: Store, request: ProbeRequest, key: str | None) -> Mapping[str, Any]:
+    outcome = None if key is None else store.outcome(key)
+    if outcome is None:
+        raise EvidenceError(
+            f"the evidence store holds no outcome of probe {request.probe!r} "
+            f"({', '.join(request.files)}) on split {request.split!r}; run `modelchecks gate` once"
+        )
     return outcome
 
 
 def from_keys(
-    plan: Plan, store: Store, keys: Mapping[str, str], probe_keys: Mapping[ProbeRequest, str]
+    plan: Plan,
+    store: Store,
+    keys: Mapping[str, Mapping[str, str]],
+    probe_keys: Mapping[ProbeRequest, str],
 ) -> Gathered:
     """Return the evidence that an earlier run stored under `keys`, to be judged again.
 
     What the plan needs and that evidence does not hold is an EvidenceError in its place.
     """
     splits: dict[str, Evidence | EvidenceError] = {}
-    for split_plan in plan.splits:
+    for wanted in plan.splits:
         try:
-            splits[split_plan.split] = _stored(plan, split_plan, store, keys)
+            evidence = _stored(store, wanted, keys.get(wanted.split, {}), {})
+            splits[wanted.split] = _as_declared(plan.suite, wanted, evidence)
         except EvidenceError as error:
-            splits[split_plan.split] = error
+            splits[wanted.split] = error
     probes: dict[ProbeRequest, Mapping[str, Any] | EvidenceError] = {}
     for request in plan.probes:
-        outcome = store.outcome(probe_keys[request]) if request in probe_keys else None
-        probes[request] = outcome or EvidenceError(
-            f"that run holds no outcome of probe {request.probe!r} ({', '.join(request.files)}) "
-            f"on split {request.split!r}; run `modelchecks gate`"
-        )
+        try:
+            probes[request] = _stored_outcome(store, request, probe_keys.get(request))
+        except EvidenceError as error:
+            probes[request] = error
     return Gathered(splits, probes, keys, probe_keys)
 
 
-def _stored(plan: Plan, wanted: SplitPlan, store: Store, keys: Mapping[str, str]) -> Evidence:
-    from modelchecks.identity import split_declaration, variant_declaration
-
-    key = keys.get(wanted.split)
-    count = store.shard_count(key) if key else None
-    parts = [store.shard(str(key), index) for index in range(count or 0)]
-    whole = [part for part in parts if part is not None]
-    if count is None or len(whole) != count:
-        raise EvidenceError(
-            f"the evidence of split {wanted.split!r} is not (or no longer) in {store.folder}; run "
-            "`modelchecks gate`"
-        )
-    evidence = merge_all(whole)
-    split = next(split for split in plan.suite.splits if split.name == wanted.split)
+def _as_declared(suite: Suite, wanted: SplitPlan, evidence: Evidence) -> Evidence:
+    """Return the evidence if the suite still declares what it is of."""
+    split = next(split for split in suite.splits if split.name == wanted.split)
     if evidence.meta["declaration"] != split_declaration(split):
         raise EvidenceError(
             f"split {wanted.split!r} is declared otherwise than when this evidence was gathered; "
             "run `modelchecks gate`"
         )
-    if list(plan.suite.classes) != evidence.meta["classes"]:
+    if list(suite.classes) != evidence.meta["classes"]:
         raise EvidenceError("`classes:` changed since this evidence was gathered; run the gate")
-    lacking = wanted.kinds - set(evidence.meta["kinds"])
-    if lacking:
-        raise EvidenceError(
-            f"that evidence of split {wanted.split!r} lacks {', '.join(sorted(lacking))}; run "
-            "`modelchecks gate`"
-        )
-    failures = {
+    stale = {
         variant.name: f"variant {variant.name!r} is declared otherwise than when this evidence was "
-        "gathered, or was not part of it; run `modelchecks gate`"
+        "gathered; run `modelchecks gate`"
         for variant in wanted.variants
-        if evidence.meta["variants"].get(variant.name, {}).get("declaration")
-        != variant_declaration(variant)
+        if variant.name in evidence.meta["variants"]
+        and evidence.meta["variants"][variant.name]["declaration"] != variant_declaration(variant)
     }
-    return replace(evidence, failures={**evidence.failures, **failures})
+    return replace(evidence, failures={**evidence.failures, **stale})

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -14,28 +15,46 @@ from typing import Any
 from modelchecks import registry
 from modelchecks.check import ProbeRequest
 from modelchecks.errors import EvidenceError
-from modelchecks.evidence import FEATURE
+from modelchecks.facets import FEATURE, variant_of
 from modelchecks.plan import SplitPlan
 from modelchecks.sources import Source
 from modelchecks.suite import Split, Suite, Variant
 
-_PROBE_PACKAGES = {"expectations": ("great-expectations",)}
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a model is asked: how many images at once, and in which memory format.
+
+    Both change the last bits of its answers, so both are part of the key of what it answered.
+    """
+
+    batch_size: int
+    channels_last: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One pass over one split: what to gather, for which variants, and what identifies it."""
+    """One pass over one split: its facets, each with its key, and what that key stands for.
+
+    `base` identifies what all facets depend on: which rows, how they are cut and sampled.
+    """
 
     suite: Suite
     split: Split
-    plan: SplitPlan
-    meta: Mapping[str, Any]
+    variants: tuple[Variant, ...]
+    base: str
+    metas: Mapping[str, Mapping[str, Any]]
+    keys: Mapping[str, str]
+    paces: Mapping[str, Pace]
+    weights: Mapping[str, str | None]
 
 
-def describe(suite: Suite, plan: SplitPlan) -> tuple[Job, dict[str, str]]:
+def describe(
+    suite: Suite, plan: SplitPlan, pace_of: Callable[[Variant], Pace]
+) -> tuple[Job, dict[str, str]]:
     """Return the job of a split, and the reasons why some of its variants cannot take part.
 
-    `Job.meta` holds everything that the evidence depends on, so its digest is the evidence's key.
+    Each of `Job.metas` holds everything that a facet depends on, so its digest is the facet's key.
     Raises EvidenceError where the split itself cannot be had. Imports neither model nor torch.
     """
     split = next(split for split in suite.splits if split.name == plan.split)
@@ -43,27 +62,58 @@ def describe(suite: Suite, plan: SplitPlan) -> tuple[Job, dict[str, str]]:
         fingerprint = open_source(suite, split).fingerprint(suite.folder)
     except (OSError, ValueError, registry.UnknownNameError) as error:
         raise EvidenceError(f"split {split.name!r}: {error}") from error
-    failures: dict[str, str] = {}
-    variants: dict[str, Any] = {}
-    for variant in plan.variants:
-        try:
-            variants[variant.name] = variant_identity(suite, variant)
-        except EvidenceError as error:
-            failures[variant.name] = str(error)
-    healthy = tuple(variant for variant in plan.variants if variant.name in variants)
-    meta = {
+    compute = suite.compute
+    base = {
         "split": split.name,
         "declaration": split_declaration(split),
         "fingerprint": fingerprint,
-        "kinds": sorted(plan.kinds),
-        "variants": variants,
+        "source": _own_code(split.source, suite.folder),
         "classes": list(suite.classes),
-        "slices": list(split.slices),
-        "features": _feature_code(plan.kinds, suite.folder),
-        "compute": asdict(suite.compute),
-        "code": {"modelchecks": code_version(), "torch": _version("torch")},
+        "rows": {
+            "slices": list(split.slices),
+            "seed": compute.seed,
+            "max_rows": compute.max_rows,
+            "shard_rows": compute.shard_rows,
+        },
+        "code": code_version(),
     }
-    return Job(suite, split, SplitPlan(plan.split, plan.kinds, healthy), meta), failures
+    failures: dict[str, str] = {}
+    identities: dict[str, dict[str, Any]] = {}
+    paces: dict[str, Pace] = {}
+    for variant in plan.variants:
+        try:
+            identity = variant_identity(suite, variant)
+            if variant.logged is None:
+                paces[variant.name] = pace_of(variant)
+                identity["pace"] = asdict(paces[variant.name])
+                identity["compute"] = [compute.device, compute.threads, _version("torch")]
+            identities[variant.name] = identity
+        except EvidenceError as error:
+            failures[variant.name] = str(error)
+    metas: dict[str, dict[str, Any]] = {}
+    for facet in plan.facets:
+        name = variant_of(facet)
+        if name is None:
+            feature = facet.removeprefix(FEATURE)
+            metas[facet] = {**base, "facet": facet, "feature": _own_code(feature, suite.folder)}
+        elif name in identities:
+            metas[facet] = {**base, "facet": facet, "variants": {name: identities[name]}}
+    keys = {facet: digest(meta) for facet, meta in metas.items()}
+    healthy = tuple(variant for variant in plan.variants if variant.name in identities)
+    weights = {name: identity["weights_sha256"] for name, identity in identities.items()}
+    return Job(suite, split, healthy, digest(base), metas, keys, paces, weights), failures
+
+
+def pace_key(suite: Suite, variant: Variant) -> str:
+    """Return the key under which the measured pace of a model is remembered on this machine."""
+    code = [
+        [reference, registry.code_digest(reference, suite.folder)]
+        for reference in (variant.model, variant.transform)
+        if reference is not None
+    ]
+    compute = suite.compute
+    asked = [compute.batch_size, compute.device, compute.threads]
+    return digest([code, asked, os.cpu_count(), _version("torch")])
 
 
 def open_source(suite: Suite, split: Split) -> Source:
@@ -91,6 +141,8 @@ def variant_identity(suite: Suite, variant: Variant) -> dict[str, Any]:
     if variant.weights is not None:
         path = suite.folder / variant.weights
         try:
+            if path.exists() and not path.is_file():
+                raise OSError("not a file")
             with path.open("rb") as stream:
                 identity["weights_sha256"] = hashlib.file_digest(stream, "sha256").hexdigest()
         except OSError as error:
@@ -106,9 +158,8 @@ def variant_identity(suite: Suite, variant: Variant) -> dict[str, Any]:
 
 def variant_declaration(variant: Variant) -> str:
     """Return a digest of how a variant is declared, for judging stored evidence again."""
-    return digest(
-        [variant.model, variant.weights, variant.transform, variant.logged, variant.trusted]
-    )
+    told = (variant.model, variant.weights, variant.transform, variant.embedding, variant.logged)
+    return digest([*told, variant.trusted])
 
 
 def digest(value: Any) -> str:
@@ -116,22 +167,31 @@ def digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def probe_identity(request: ProbeRequest, folder: Path) -> list[Any]:
-    """Return what a probe's outcome depends on besides the evidence of its split.
+def probe_identity(
+    request: ProbeRequest, packages: Sequence[str], suite: Suite, keys: Sequence[str]
+) -> list[Any]:
+    """Return what a probe's outcome depends on; `keys` are those of the facets that it reads.
 
     Raises EvidenceError that names the file where one cannot be read.
     """
     files = []
     for name in request.files:
+        path = suite.folder / name
         try:
-            files.append(hashlib.sha256((folder / name).read_bytes()).hexdigest())
+            files.append(hashlib.sha256(path.read_bytes()).hexdigest())
         except OSError as error:
             raise EvidenceError(
-                f"{folder / name} cannot be read ({error.strerror or error}), which probe "
+                f"{path} cannot be read ({error.strerror or error}), which probe "
                 f"{request.probe!r} needs; write it there or correct the suite"
             ) from error
-    packages = [_version(package) for package in _PROBE_PACKAGES.get(request.probe, ())]
-    return [request.probe, request.split, files, packages, code_version()]
+    asked = None
+    if request.variant is not None:
+        variant = next(v for v in suite.variants if v.name == request.variant)
+        compute = suite.compute
+        asked = [variant_identity(suite, variant), compute.device, compute.threads]
+    own = _own_code(request.probe, suite.folder)
+    versions = [[package, _version(package)] for package in packages]
+    return [asdict(request), list(keys), files, asked, own, versions, code_version()]
 
 
 @lru_cache
@@ -146,6 +206,8 @@ def code_version() -> str:
         "logged.py",
         "features.py",
         "inference.py",
+        "weights.py",
+        "scan.py",
         "store.py",
     )
     for file in (
@@ -164,6 +226,6 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _feature_code(kinds: frozenset[str], folder: Path) -> dict[str, str]:
-    custom = (kind.removeprefix(FEATURE) for kind in kinds if kind.startswith(FEATURE))
-    return {name: registry.code_digest(name, folder) for name in sorted(custom) if ":" in name}
+def _own_code(name: str, folder: Path) -> str | None:
+    """Return the digest of code that a suite names as `module:attribute`."""
+    return registry.code_digest(name, folder) if ":" in name else None

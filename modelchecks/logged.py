@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from modelchecks.collect import Answers, class_ids
 from modelchecks.errors import EvidenceError
+from modelchecks.facets import EMBEDDING, LOGITS
 from modelchecks.sources import Batch
 
 
@@ -19,7 +20,8 @@ class LoggedAnswers:
     """Reads a variant's answers from one column of the log.
 
     The column holds class ids, class names (then the suite lists `classes:`), or one list of
-    probabilities (or logits) per row; a null or non-finite answer counts as missing.
+    probabilities (or logits, where it is no distribution) per row; a null or non-finite
+    answer counts as missing.
     """
 
     variant: str
@@ -50,8 +52,12 @@ class LoggedAnswers:
             raise EvidenceError(f"{where}: {values[wrong][0]} is no class id")
         predicted = np.where(finite, values, -1).astype(np.int64)
         confidence = np.full(len(values), np.nan, dtype=np.float32)
+        absent = dict.fromkeys(
+            (LOGITS, EMBEDDING),
+            f"{where} holds classes; log one list of probabilities per row to have them",
+        )
         # A log of classes does not say how many outputs there were; 0 stands for unknown.
-        return Answers(predicted, confidence, finite, len(self.classes))
+        return Answers(predicted, confidence, finite, len(self.classes), absent=absent)
 
     def _lists(self, values: list[Any], where: str) -> Answers:
         lengths = {len(value) for value in values if value is not None}
@@ -67,9 +73,18 @@ class LoggedAnswers:
         ).reshape(len(values), outputs)
         finite = np.asarray(np.isfinite(table).all(axis=1))
         safe = np.where(finite[:, None], table, 0.0)
+        # Row by row, so that it does not matter which rows are read together.
+        given = (safe >= 0).all(axis=1) & (np.abs(safe.sum(axis=1) - 1) <= 0.01)
+        logits = safe - safe.max(axis=1, keepdims=True)
+        # Far below any probability that a model tells apart from none.
+        logits[given] = np.log(np.maximum(safe[given], 1e-30))
+        softmax = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        safe = np.where(given[:, None], safe, softmax)
         return Answers(
             safe.argmax(axis=1).astype(np.int64),
             safe.max(axis=1).astype(np.float32),
             finite,
             outputs,
+            np.where(finite[:, None], logits, np.nan).astype(np.float32),
+            absent={EMBEDDING: f"{where} holds answers, no embeddings"},
         )

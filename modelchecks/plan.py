@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from modelchecks.check import ProbeRequest
 from modelchecks.errors import Problem, SuiteError, did_you_mean
+from modelchecks.facets import facets_of, variant_of
 from modelchecks.results import DATA
 from modelchecks.suite import DeclaredCheck, Suite, Variant
 
@@ -36,10 +37,10 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class SplitPlan:
-    """What the one pass over a split gathers, and for which variants."""
+    """What the one pass over a split gathers: its facets (see `facets`), and whose answers."""
 
     split: str
-    kinds: frozenset[str]
+    facets: tuple[str, ...]
     variants: tuple[Variant, ...]
 
 
@@ -90,25 +91,22 @@ def make_plan(
         )
     declared = all_cases(suite, variants)
     cases = tuple(case for case in declared if select(case))
-    kinds: dict[str, set[str]] = {}
-    asked: dict[str, set[str]] = {}
+    facets: dict[str, set[str]] = {}
     probes: dict[ProbeRequest, None] = {}
     for case in cases:
         needs = case.declared.check.needs()
-        for split, wanted in needs.splits.items():
-            kinds.setdefault(split, set()).update(wanted)
-            if "predictions" in wanted and case.variant is not None:
-                asked.setdefault(split, set()).add(case.variant)
+        for split, kinds in needs.splits.items():
+            facets.setdefault(split, set()).update(facets_of(kinds, case.variant))
         for probe in needs.probes:
             probes[probe] = None
     splits = tuple(
         SplitPlan(
             split.name,
-            frozenset(kinds[split.name]),
-            tuple(v for v in suite.variants if v.name in asked.get(split.name, ())),
+            tuple(sorted(facets[split.name])),
+            tuple(v for v in suite.variants if v.name in map(variant_of, facets[split.name])),
         )
         for split in suite.splits
-        if split.name in kinds
+        if split.name in facets
     )
     chosen = tuple(name for name in known if not variants or name in variants)
     return Plan(suite, chosen, declared, cases, splits, tuple(probes))

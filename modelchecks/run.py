@@ -214,16 +214,8 @@ def _provenance(suite: Suite, gathered: Gathered) -> dict[str, Any]:
         "device": suite.compute.device,
         "seed": suite.compute.seed,
         "git": _git(suite.folder),
-        "evidence": dict(sorted(gathered.keys.items())),
-        "probes": [
-            {
-                "probe": request.probe,
-                "split": request.split,
-                "files": list(request.files),
-                "key": key,
-            }
-            for request, key in gathered.probe_keys.items()
-        ],
+        "evidence": {split: dict(keys) for split, keys in sorted(gathered.keys.items())},
+        "probes": [{**asdict(request), "key": key} for request, key in gathered.probe_keys.items()],
     }
 
 
@@ -289,11 +281,8 @@ def judge_again(
     else:
         provenance = record.read(source).provenance
         try:
-            keys = {str(k): str(v) for k, v in dict(provenance["evidence"]).items()}
-            probe_keys = {
-                ProbeRequest(item["probe"], item["split"], tuple(item["files"])): str(item["key"])
-                for item in provenance["probes"]
-            }
+            keys = {split: dict(facets) for split, facets in dict(provenance["evidence"]).items()}
+            probe_keys = {_request(item): str(item["key"]) for item in provenance["probes"]}
         except (KeyError, TypeError, ValueError) as error:
             raise RecordError(
                 f"{source} does not say which evidence it was judged on ({type(error).__name__}: "
@@ -302,3 +291,9 @@ def judge_again(
         gathered = from_keys(plan, suite_store(suite, say), keys, probe_keys)
     results = [judge(plan, case, gathered) for case in plan.cases]
     return conclude(plan, gathered, results, started)
+
+
+def _request(item: Mapping[str, Any]) -> ProbeRequest:
+    options = tuple((name, value) for name, value in item["options"])
+    files = tuple(item["files"])
+    return ProbeRequest(item["probe"], item["split"], files, options, item["variant"])

@@ -1,8 +1,9 @@
 """The evidence store: a folder of totals (JSON) and sampled rows (Parquet), content-addressed.
 
-One folder per key, one pair of files per shard. A shard is finished when its JSON file is there:
-it is renamed into place after its rows, and carries both digests, so that a torn or damaged file
-is found and gathered again rather than believed.
+One folder per facet and key. While a pass is under way it holds a pair of files per shard, in the
+end one pair for all of them. A pair is finished when its JSON file is there: it is renamed into
+place after its rows, and carries both digests, so that a torn or damaged file is found and
+gathered again rather than believed. Locks let several gates share one pass.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,10 +24,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelchecks.errors import EvidenceError
-from modelchecks.evidence import Evidence, Rows, Totals
+from modelchecks.evidence import Evidence
+from modelchecks.totals import Rows, Totals
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+WHOLE = "whole"
+_KINDS = ("evidence", "probes", "paces", "locks")
 
 
 def default_folder(suite_folder: Path) -> Path:
@@ -33,56 +41,54 @@ def default_folder(suite_folder: Path) -> Path:
 
 
 @dataclass(frozen=True, slots=True)
+class Entry:
+    """One stored facet or probe outcome: what it is, its size in bytes, when it was last used."""
+
+    folder: Path
+    meta: Mapping[str, Any]
+    size: int
+    used: float
+    whole: bool
+
+    def remove(self) -> None:
+        """Remove it; a gate that wants it gathers it again."""
+        if self.folder.is_dir():
+            # First what makes it believed.
+            for file in self.folder.glob("*.json"):
+                file.unlink(missing_ok=True)
+            shutil.rmtree(self.folder, ignore_errors=True)
+        else:
+            self.folder.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
 class Store:
     """Evidence on disk under `folder`; `say` hears of damaged files."""
 
     folder: Path
     say: Callable[[str], None] = lambda line: None
 
-    def shard_count(self, key: str) -> int | None:
-        """Return how many shards the evidence has, or None when that is not known yet."""
-        body = self._read(self._path(key) / "shards.json")
-        return None if body is None else int(body["shards"])
+    def whole(self, key: str) -> Evidence | None:
+        """Return the evidence of a facet over all shards; None where it is absent or damaged."""
+        return self._evidence(key, WHOLE)
 
-    def set_shard_count(self, key: str, shards: int, meta: Mapping[str, Any]) -> None:
-        """Record the fixed number of shards, and what the key stands for."""
-        self._write(self._path(key) / "shards.json", {"shards": shards, "meta": dict(meta)})
+    def save_whole(self, key: str, evidence: Evidence) -> None:
+        """Write a facet's evidence over all shards, and drop the shards."""
+        self._save(key, WHOLE, evidence)
+        for file in (*self._path(key).glob("[0-9]*.json"), *self._path(key).glob("[0-9]*.parquet")):
+            file.unlink(missing_ok=True)
 
     def shard(self, key: str, index: int) -> Evidence | None:
         """Return the stored evidence of one shard; None where it is absent or damaged."""
-        path = self._path(key) / f"{index:06d}.json"
-        body = self._read(path)
-        if body is None:
-            return None
-        rows_path = path.with_suffix(".parquet")
-        try:
-            with rows_path.open("rb") as stream:
-                seen = hashlib.file_digest(stream, "sha256").hexdigest()
-        except OSError:
-            seen = ""
-        if seen != body["rows_sha256"]:
-            self.say(f"{rows_path}: damaged or missing; gathering this evidence again")
-            return None
-        return Evidence(
-            body["split"],
-            Totals.from_json(body["totals"]),
-            Rows(_read_rows(rows_path), int(body["limit"])),
-            {},
-            body["meta"],
-        )
+        return self._evidence(key, f"{index:06d}")
 
     def save_shard(self, key: str, index: int, evidence: Evidence) -> None:
         """Write one shard's evidence; a reader sees all of it or nothing."""
-        path = self._path(key) / f"{index:06d}.json"
-        digest = _write_rows(path.with_suffix(".parquet"), evidence.rows.columns)
-        body = {
-            "split": evidence.split,
-            "totals": evidence.totals.to_json(),
-            "limit": evidence.rows.limit,
-            "rows_sha256": digest,
-            "meta": dict(evidence.meta),
-        }
-        self._write(path, body)
+        self._save(key, f"{index:06d}", evidence)
+
+    def discard(self, key: str) -> None:
+        """Remove a facet's evidence, which turned out to be of something else."""
+        Entry(self._path(key), {}, 0, 0.0, True).remove()
 
     def outcome(self, key: str) -> dict[str, Any] | None:
         """Return a probe's stored outcome; None where it is absent or damaged."""
@@ -92,8 +98,86 @@ class Store:
         """Write a probe's outcome."""
         self._write(self.folder / "probes" / f"{key}.json", dict(outcome))
 
+    def pace(self, key: str) -> dict[str, Any] | None:
+        """Return how fast a model was measured to answer; None where it was not."""
+        return self._read(self.folder / "paces" / f"{key}.json")
+
+    def save_pace(self, key: str, pace: Mapping[str, Any]) -> None:
+        """Remember how a model is asked fastest on this machine."""
+        self._write(self.folder / "paces" / f"{key}.json", dict(pace))
+
+    @contextmanager
+    def lock(self, name: str, *, wait: bool = True) -> Iterator[bool]:
+        """Hold the lock of that name among all gates on this store; yield whether it is held.
+
+        With `wait` false it is not held where another gate holds it. A killed process holds none.
+        """
+        from filelock import FileLock, Timeout
+
+        folder = self.folder / "locks"
+        self._prepare(folder)
+        held = FileLock(folder / f"{name}.lock", timeout=-1 if wait else 0)
+        try:
+            held.acquire(poll_interval=0.02)
+        except Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            held.release()
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield all that is stored, without opening any rows."""
+        for path in sorted((self.folder / "evidence").glob("*")):
+            files = [file for file in path.iterdir() if file.is_file()]
+            whole = path / f"{WHOLE}.json"
+            first = whole if whole.exists() else next(iter(sorted(path.glob("*.json"))), None)
+            meta = (self._peek(first) if first else None) or {}
+            yield Entry(path, meta.get("meta", {}), *_usage(files), whole.exists())
+        for path in sorted((self.folder / "probes").glob("*.json")):
+            yield Entry(path, {"facet": "probe", **(self._peek(path) or {})}, *_usage([path]), True)
+
+    def _peek(self, path: Path) -> dict[str, Any] | None:
+        try:
+            body = json.loads(path.read_text(encoding="utf-8"))["body"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return body if isinstance(body, dict) else None
+
     def _path(self, key: str) -> Path:
         return self.folder / "evidence" / key
+
+    def _evidence(self, key: str, name: str) -> Evidence | None:
+        path = self._path(key) / f"{name}.json"
+        body = self._read(path)
+        if body is None:
+            return None
+        rows_path = path.with_suffix(".parquet")
+        try:
+            data = rows_path.read_bytes()
+        except OSError:
+            data = b""
+        if hashlib.sha256(data).hexdigest() != body["rows_sha256"]:
+            # Another gate may just have put the whole in the place of its shards.
+            if path.exists():
+                self.say(f"{rows_path}: damaged or missing; gathering this evidence again")
+            return None
+        rows = Rows(_read_rows(data), int(body["limit"]))
+        return Evidence(body["split"], Totals.from_json(body["totals"]), rows, {}, body["meta"])
+
+    def _save(self, key: str, name: str, evidence: Evidence) -> None:
+        path = self._path(key) / f"{name}.json"
+        self._prepare(path.parent)
+        digest = _write_rows(path.with_suffix(".parquet"), evidence.rows.columns)
+        body = {
+            "split": evidence.split,
+            "totals": evidence.totals.to_json(),
+            "limit": evidence.rows.limit,
+            "rows_sha256": digest,
+            "meta": dict(evidence.meta),
+        }
+        self._write(path, body)
 
     def _read(self, path: Path) -> dict[str, Any] | None:
         try:
@@ -106,6 +190,9 @@ class Store:
             envelope = json.loads(text)
             body: dict[str, Any] = envelope["body"]
             if envelope["sha256"] == self._digest(path, body):
+                # For `cache prune`: what is read is in use. A read-only store is read all the same.
+                with suppress(OSError):
+                    os.utime(path)
                 return body
         except (ValueError, KeyError, TypeError):
             pass
@@ -136,6 +223,16 @@ class Store:
             ) from error
 
 
+def _usage(files: list[Path]) -> tuple[int, float]:
+    """Return the size of some files and when one was last used; one that vanishes counts not."""
+    size, used = 0, 0.0
+    for file in files:
+        with suppress(OSError):
+            facts = file.stat()
+            size, used = size + facts.st_size, max(used, facts.st_mtime)
+    return size, used or time.time()
+
+
 def _replace(path: Path, write: Callable[[Path], object]) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
     os.close(handle)
@@ -151,22 +248,28 @@ def _write_rows(path: Path, columns: Mapping[str, NDArray[Any]]) -> str:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    table = pa.table(
-        {
-            name: pa.array(column.tolist(), pa.string()) if column.dtype == object else column
-            for name, column in columns.items()
-        }
-    )
+    table = pa.table({name: _to_arrow(column) for name, column in columns.items()})
     _replace(path, lambda file: pq.write_table(table, file, compression="zstd"))
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _read_rows(path: Path) -> dict[str, NDArray[Any]]:
+def _to_arrow(column: NDArray[Any]) -> Any:
+    import pyarrow as pa
+
+    if column.dtype == object:
+        return pa.array(column.tolist(), pa.string())
+    if column.ndim == 2:
+        flat = pa.array(np.ascontiguousarray(column).ravel())
+        return pa.FixedSizeListArray.from_arrays(flat, max(column.shape[1], 1))
+    return pa.array(column)
+
+
+def _read_rows(data: bytes) -> dict[str, NDArray[Any]]:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = pq.ParquetFile(path).read()
+    table = pq.ParquetFile(pa.BufferReader(data)).read()
     return {name: _to_numpy(table[name].combine_chunks()) for name in table.column_names}
 
 
@@ -174,6 +277,8 @@ def _to_numpy(array: pa.Array) -> NDArray[Any]:
     """Return a column without Arrow's own `to_numpy`, which would import pandas to judge again."""
     import pyarrow as pa
 
+    if pa.types.is_fixed_size_list(array.type):
+        return _to_numpy(array.flatten()).reshape(len(array), array.type.list_size)
     if pa.types.is_string(array.type):
         return np.array([*array.to_pylist(), None], dtype=object)[:-1]
     if pa.types.is_boolean(array.type):

@@ -37,6 +37,8 @@ class Variant:
     `model` is `module:callable` returning a torch module; `transform` is `module:callable` from
     uint8 images (n, height, width, channels) to the tensor that the model takes (default: NCHW
     float32 in [0, 1]). `logged` names a column with predicted classes or probability lists.
+    `embedding` names the layer whose output is the embedding (default: what the last linear layer
+    gets; `none`: there is none).
     """
 
     name: str
@@ -44,6 +46,7 @@ class Variant:
     weights: str | None = None
     transform: str | None = None
     logged: str | None = None
+    embedding: str | None = None
     history: str | None = None
     trusted: bool = False
     runs: tuple[Mapping[str, Any], ...] = ()
@@ -61,9 +64,14 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Compute:
-    """How evidence is gathered; every field is part of the evidence's key."""
+    """How evidence is gathered; every field is part of the evidence's key.
 
-    batch_size: int = 500
+    `batch_size` is chosen by measuring where it is not given, and `threads` by torch. Of the
+    devices only `cpu` was run on the machines that test this project; the others are unverified.
+    """
+
+    batch_size: int | None = None
+    threads: int | None = None
     shard_rows: int = 10_000
     max_rows: int = 20_000
     seed: int = 0

@@ -223,11 +223,10 @@ class SuiteReader:
 
     def _compute(self, node: yaml.Node) -> Any:
         compute = self.reader.build(Compute, node, "`compute`")
-        if (
-            compute is not INVALID
-            and min(compute.batch_size, compute.shard_rows, compute.max_rows) < 1
-        ):
-            return self.reader.report(node, "`compute`: sizes must be at least 1")
+        if compute is not INVALID:
+            sizes = (compute.batch_size, compute.threads, compute.shard_rows, compute.max_rows)
+            if min(size for size in sizes if size is not None) < 1:
+                return self.reader.report(node, "`compute`: sizes must be at least 1")
         return compute
 
     def _checks(self, node: yaml.Node) -> tuple[DeclaredCheck, ...]:

@@ -12,7 +12,8 @@ from modelchecks import load_suite, run_suite, stats
 from modelchecks.check import View
 from modelchecks.checks.accuracy import AccuracyDrop, AccuracyFloor
 from modelchecks.errors import EvidenceError
-from modelchecks.evidence import Evidence, Rows, Totals
+from modelchecks.evidence import Evidence
+from modelchecks.totals import Rows, Totals
 
 
 def seen(split: str, correct: int, n: int) -> Evidence:

@@ -9,7 +9,8 @@ from modelchecks import stats
 from modelchecks.check import View
 from modelchecks.checks.drift import FeatureDrift, LabelDrift, PredictionDrift
 from modelchecks.errors import EvidenceError
-from modelchecks.evidence import Evidence, Rows, Totals
+from modelchecks.evidence import Evidence
+from modelchecks.totals import Rows, Totals
 
 
 def table(split: str, columns=None, labels=(), predicted=()) -> Evidence:

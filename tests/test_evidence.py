@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelchecks.errors import EvidenceError
-from modelchecks.evidence import EXAMPLES, Evidence, Rows, Totals, merge_all, priorities
+from modelchecks.evidence import Evidence, merge_all
+from modelchecks.totals import EXAMPLES, Rows, Totals, priorities
 
 LIMIT = 7
 

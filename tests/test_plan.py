@@ -47,10 +47,10 @@ def test_there_is_a_case_for_each_check_and_variant_and_one_for_each_check_of_th
 def test_needs_are_the_union_over_all_cases(suite: Suite) -> None:
     plan = make_plan(suite)
     features = {"feature:brightness", "feature:contrast"}
-    kinds = features | {"images", "labels", "columns", "predictions"}
-    assert {split.split: set(split.kinds) for split in plan.splits} == {
-        "offline": kinds,
-        "live": kinds,
+    facets = features | {"rows", "images", "columns", "answers:good", "answers:bad"}
+    assert {split.split: set(split.facets) for split in plan.splits} == {
+        "offline": facets,
+        "live": facets,
     }
     for split in plan.splits:
         assert [variant.name for variant in split.variants] == ["good", "bad"]
@@ -67,7 +67,7 @@ def test_a_selection_drops_the_needs_of_what_it_leaves_out_but_not_its_declarati
     assert [case.id for case in plan.cases] == ["accuracy_floor[bad]"]
     assert plan.declared == all_cases(suite)
     (split,) = plan.splits
-    assert (split.split, set(split.kinds)) == ("live", {"labels", "predictions"})
+    assert (split.split, set(split.facets)) == ("live", {"rows", "answers:bad"})
     assert [variant.name for variant in split.variants] == ["bad"]
     assert plan.probes == ()
 
@@ -116,13 +116,19 @@ def test_a_plan_needs_what_its_cases_need_and_no_more(suite: Suite, chosen: set[
         return case.id in ids
 
     plan = make_plan(suite, select=select)
+    facets = {
+        "labels": "rows",
+        "images": "images",
+        "columns": "columns",
+        "predictions": "answers:{}",
+    }
     wanted = {
-        (split, kind)
+        (split, facet)
         for case in plan.cases
         for split, kinds in case.declared.check.needs().splits.items()
-        for kind in kinds
+        for facet in ("rows", *(facets.get(kind, kind).format(case.variant) for kind in kinds))
     }
-    assert {(split.split, kind) for split in plan.splits for kind in split.kinds} == wanted
+    assert {(split.split, facet) for split in plan.splits for facet in split.facets} == wanted
     answers = {
         (split, case.variant)
         for case in plan.cases

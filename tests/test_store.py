@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelchecks import load_suite, run_suite
-from modelchecks.evidence import Evidence, Rows, Totals
+from modelchecks.evidence import Evidence
+from modelchecks.totals import Rows, Totals
 from modelchecks.report import record
 from modelchecks.run import judge_again, suite_store
 from modelchecks.store import Store, default_folder
@@ -62,7 +63,9 @@ def test_evidence_comes_back_as_it_was(tmp_path_factory, rows):
 def test_what_was_never_written_is_not_there(tmp_path):
     said: list[str] = []
     store = Store(tmp_path / "none", said.append)
-    assert store.shard_count(KEY) is None
+    assert store.whole(KEY) is None
+    assert store.pace(KEY) is None
+    assert list(store.entries()) == []
     assert store.shard(KEY, 0) is None
     assert store.outcome(KEY) is None
     assert said == []

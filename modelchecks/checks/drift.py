@@ -13,7 +13,7 @@ from modelchecks import stats
 from modelchecks.check import Needs, Outcome, Scope, Share, SplitName, View, param
 from modelchecks.checks.accuracy import check_confidence, hold_if_unsampled, level
 from modelchecks.errors import EvidenceError
-from modelchecks.evidence import FEATURE
+from modelchecks.facets import FEATURE
 from modelchecks.results import Severity
 from modelchecks.stats.estimate import Estimate
 from modelchecks.wording import listing

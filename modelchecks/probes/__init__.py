@@ -2,19 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from modelchecks.check import ProbeRequest
+from modelchecks.collect import Predictor
 from modelchecks.evidence import Evidence
+from modelchecks.plan import Shard
+from modelchecks.sources import Samples
+from modelchecks.suite import Suite
 
 
+@dataclass(frozen=True, slots=True)
+class ProbeContext:
+    """What a probe may use: the evidence it named, the split's samples and the request's model.
+
+    `samples` and `model` open on the call, so that a probe that needs neither pays for neither;
+    both raise EvidenceError.
+    """
+
+    suite: Suite
+    evidence: Evidence
+    samples: Callable[[], Samples]
+    model: Callable[[], Predictor]
+
+
+@runtime_checkable
 class Probe(Protocol):
-    """A function that answers a request from the evidence of its split."""
+    """Work of one kind, as an object without state; its outcome is stored and judged many times.
 
-    def __call__(
-        self, request: ProbeRequest, evidence: Evidence, folder: Path
+    `kinds` are the kinds of evidence that it reads of the request's split (see `check.Needs`), and
+    `packages` the distributions whose versions its outcome depends on. With `by_shard` it is asked
+    once for each shard of the split, in any process, else once with None.
+    """
+
+    kinds: ClassVar[frozenset[str]]
+    packages: ClassVar[tuple[str, ...]]
+    by_shard: ClassVar[bool]
+
+    def run(
+        self, request: ProbeRequest, context: ProbeContext, shard: Shard | None
     ) -> Mapping[str, Any]:
-        """Return the outcome as JSON values; raises EvidenceError where there is none."""
+        """Return the outcome, or one shard's part of it, as JSON values.
+
+        Raises EvidenceError where there is none.
+        """
+        ...
+
+    def merge(self, parts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+        """Return the outcome of the whole split from those of its shards, in their order."""
         ...

@@ -7,13 +7,16 @@ import logging
 import math
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from modelchecks.check import ProbeRequest
 from modelchecks.errors import EvidenceError
-from modelchecks.evidence import UNLABELLED, Evidence
+from modelchecks.evidence import Evidence
+from modelchecks.plan import Shard
+from modelchecks.probes import ProbeContext
+from modelchecks.totals import UNLABELLED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,17 +47,30 @@ def table(evidence: Evidence) -> pd.DataFrame:
     return frame
 
 
-def run(request: ProbeRequest, evidence: Evidence, folder: Path) -> Mapping[str, Any]:
-    """Return every expectation's outcome on a split: met, not met (with row ids), or raised."""
-    path = folder / request.files[0]
-    expectations = _read_suite(path)
-    # Before the import: no analytics, nothing sent anywhere.
-    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
-    logging.getLogger("great_expectations").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        # What its dependencies deprecate is not our user's concern.
-        warnings.simplefilter("ignore")
-        return _validate(path, expectations, evidence)
+class Expectations:
+    """Every expectation's outcome on a split: met, not met (with row ids), or raised."""
+
+    kinds: ClassVar[frozenset[str]] = frozenset({"labels", "images", "columns"})
+    packages: ClassVar[tuple[str, ...]] = ("great-expectations", "pandas")
+    by_shard: ClassVar[bool] = False
+
+    def run(
+        self, request: ProbeRequest, context: ProbeContext, shard: Shard | None
+    ) -> Mapping[str, Any]:
+        """Return {rows, of, expectations}; EvidenceError says why a suite cannot be asked."""
+        path = context.suite.folder / request.files[0]
+        expectations = _read_suite(path)
+        # Before the import: no analytics, nothing sent anywhere.
+        os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+        logging.getLogger("great_expectations").setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            # What its dependencies deprecate is not our user's concern.
+            warnings.simplefilter("ignore")
+            return _validate(path, expectations, context.evidence)
+
+    def merge(self, parts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+        """Return the only part."""
+        return parts[0]
 
 
 def _read_suite(path: Path) -> dict[str, Any]:

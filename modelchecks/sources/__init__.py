@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +39,11 @@ class Batch:
 
 
 class Samples(Protocol):
-    """An opened split."""
+    """An opened split.
+
+    `read` is called from another thread, one call at a time and mostly in order, unless the
+    attribute `in_memory` says that reading costs nothing.
+    """
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -75,6 +81,7 @@ class ArraySamples:
     ids: Sequence[str]
     images: NDArray[Any]
     labels: NDArray[np.int64]
+    in_memory: ClassVar[bool] = True
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -88,3 +95,35 @@ class ArraySamples:
             self.images[start:stop] if images else None,
             self.labels[start:stop],
         )
+
+
+_AHEAD = 2
+
+
+def read_ahead(
+    samples: Samples,
+    spans: Iterable[tuple[int, int]],
+    *,
+    images: bool,
+    columns: Sequence[str] | None,
+) -> Iterator[tuple[int, int, Batch]]:
+    """Yield (start, stop, batch) for each span in order, reading the next two in a thread."""
+    if getattr(samples, "in_memory", False) or not images:
+        for start, stop in spans:
+            yield start, stop, samples.read(start, stop, images=images, columns=columns)
+        return
+    with ThreadPoolExecutor(1, "modelchecks-read") as reader:
+        ahead: deque[tuple[int, int, Future[Batch]]] = deque()
+        todo = iter(spans)
+        try:
+            while True:
+                while len(ahead) <= _AHEAD and (span := next(todo, None)) is not None:
+                    future = reader.submit(samples.read, *span, images=images, columns=columns)
+                    ahead.append((*span, future))
+                if not ahead:
+                    return
+                start, stop, future = ahead.popleft()
+                yield start, stop, future.result()
+        finally:
+            for _, _, future in ahead:
+                future.cancel()

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import warnings
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 from modelchecks.check import param
 from modelchecks.errors import EvidenceError, did_you_mean
 from modelchecks.sources import Batch, Image
+from modelchecks.sources.decoding import MAX_PIXELS, decode, decode_all
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,7 +36,7 @@ class ParquetLog:
     image: str | None = param("column with the encoded image", default=None)
     label: str | None = param("column with the true class: an id or a class name", default=None)
     id: str | None = param("column that names each row; default: file name and row", default=None)
-    max_pixels: int = param("refuse to decode a larger image", default=50_000_000)
+    max_pixels: int = param("refuse to decode a larger image", default=MAX_PIXELS)
 
     def _files(self, folder: Path) -> list[Path]:
         target = folder / self.path
@@ -48,6 +48,16 @@ class ParquetLog:
             files = sorted(root.glob(str(pattern.relative_to(pattern.anchor))))
         else:
             files = [target] if target.is_file() else []
+        # A folder that a writer named *.parquet holds the parts of one table.
+        parts = [sorted(file.glob("*.parquet")) if file.is_dir() else [file] for file in files]
+        files = [file for part in parts for file in part]
+        real: dict[Path, Path] = {}
+        for file in files:
+            if (twin := real.setdefault(file.resolve(), file)) is not file:
+                raise EvidenceError(
+                    f"{file} is the same file as {twin}: its rows would count twice. Let `path:` "
+                    "name only one of them"
+                )
         if not files:
             raise EvidenceError(
                 f"no Parquet file matches {self.path!r} (looked in {folder.resolve()}). Write the "
@@ -71,13 +81,19 @@ class ParquetLog:
         return samples
 
 
+_ROWS_AT_ONCE = 512
+
+
 class ParquetSamples:
-    """An opened Parquet log, read row group by row group."""
+    """An opened Parquet log, read page by page: never a whole row group, which may be the file."""
 
     def __init__(self, log: ParquetLog, files: tuple[Path, ...]) -> None:
         self._log = log
         self._files = files
-        self._kept: tuple[tuple[int, int, tuple[str, ...]], pa.Table] | None = None
+        # Files of one name in different folders are told apart, however long their common path is.
+        common = os.path.commonpath([file.parent for file in files])
+        self._names = [file.relative_to(common).as_posix() for file in files]
+        self._cursor: _Cursor | None = None
 
     @cached_property
     def _opened(self) -> list[pq.ParquetFile]:
@@ -109,6 +125,22 @@ class ParquetSamples:
     def __len__(self) -> int:
         return sum(rows for _, rows, _, _ in self._groups)
 
+    @cached_property
+    def _everywhere(self) -> list[str]:
+        """The columns that every file has, in the order of the first."""
+        first, *others = [file.schema_arrow.names for file in self._opened]
+        return [name for name in first if all(name in other for other in others)]
+
+    @cached_property
+    def _plain(self) -> list[str]:
+        """Those of them that hold one number, text, truth or time per row in every file."""
+        schemas = [file.schema_arrow for file in self._opened]
+        return [
+            name
+            for name in self._everywhere
+            if all(_is_plain(schema.field(name).type) for schema in schemas)
+        ]
+
     def verify(self) -> None:
         """Raise EvidenceError naming the file and the column where a named column is missing."""
         for path, file in zip(self._files, self._opened, strict=True):
@@ -127,30 +159,27 @@ class ParquetSamples:
 
         log = self._log
         special = {log.image, log.label, log.id} - {None}
-        have = list(self._opened[0].schema_arrow.names)
+        have = self._everywhere
         missing = [name for name in columns or () if name not in have]
         if missing:
             raise EvidenceError(
                 f"{self._files[0]} has no column {missing[0]!r}{did_you_mean(missing[0], have)}"
             )
-        wanted = [n for n in (have if columns is None else columns) if n not in special]
+        wanted = [n for n in (self._plain if columns is None else columns) if n not in special]
         named = [name for name in (log.label, log.id) if name is not None]
         if images and log.image is not None:
             named.append(log.image)
+        selected = (*wanted, *named)
+        if self._cursor is None or not self._cursor.reaches(start, selected):
+            self._cursor = _Cursor(self._chunks(start, selected), selected)
         parts, names = [], []
-        for first, rows, number, group in self._groups:
-            low, high = max(start, first), min(stop, first + rows)
-            if low >= high:
-                continue
-            path = self._files[number]
-            table = self._group(number, group, (*wanted, *named))
-            parts.append(table.slice(low - first, high - low))
-            offset = first - self._before(number, group)
-            names += [f"{path.name}:{row - offset}" for row in range(low, high)]
+        for number, row, part in self._cursor.take(start, stop):
+            parts.append(part)
+            names += [f"{self._names[number]}:{row + i}" for i in range(part.num_rows)]
         if not parts:
             return Batch([], np.empty((0, 1, 1, 1), np.uint8) if images else None, None)
         try:
-            table = pa.concat_tables(parts)
+            table = pa.Table.from_batches(parts)
         except pa.ArrowException as error:
             raise EvidenceError(
                 f"the files of {log.path} differ in their columns: {error}"
@@ -159,15 +188,11 @@ class ParquetSamples:
         decoded: list[Image | None] | None = None
         unreadable: dict[int, str] = {}
         if images and log.image is not None:
-            decoded = []
-            for position, value in enumerate(table[log.image].to_pylist()):
-                try:
-                    decoded.append(decode(value, log.max_pixels))
-                except Exception as error:
-                    decoded.append(None)
-                    unreadable[position] = (
-                        f"{names[position]} (id {ids[position]}): {type(error).__name__}: {error}"
-                    )
+            decoded, unreadable = decode_all(
+                lambda value: decode(value, log.max_pixels),
+                table[log.image].to_pylist(),
+                lambda position: f"{names[position]} (id {ids[position]})",
+            )
         return Batch(
             ids,
             decoded,
@@ -176,21 +201,28 @@ class ParquetSamples:
             unreadable,
         )
 
-    def _group(self, number: int, group: int, columns: tuple[str, ...]) -> pa.Table:
-        """Return a row group; the last one is kept, since batches are smaller than groups."""
+    def _chunks(
+        self, start: int, columns: tuple[str, ...]
+    ) -> Iterator[tuple[int, int, int, pa.RecordBatch]]:
+        """Yield (first row, file, row in that file, some rows) from the group of `start` on."""
         import pyarrow as pa
 
-        if self._kept is None or self._kept[0] != (number, group, columns):
+        for first, rows, number, group in self._groups:
+            if first + rows <= start:
+                continue
+            row, before = first, first - self._before(number, group)
             try:
-                table = self._opened[number].read_row_group(group, columns=list(columns))
-                table.validate(full=True)
+                for part in self._opened[number].iter_batches(
+                    _ROWS_AT_ONCE, row_groups=[group], columns=list(columns)
+                ):
+                    part.validate(full=True)
+                    yield row, number, row - before, part
+                    row += part.num_rows
             except (pa.ArrowException, OSError) as error:
                 raise EvidenceError(
                     f"{self._files[number]}, row group {group}: damaged or unlike the other "
                     f"files: {error}. Write the file again"
                 ) from error
-            self._kept = ((number, group, columns), table)
-        return self._kept[1]
 
     def _before(self, number: int, group: int) -> int:
         """Return how many rows of its own file lie before a row group."""
@@ -198,39 +230,32 @@ class ParquetSamples:
         return sum(metadata.row_group(before).num_rows for before in range(group))
 
 
-def decode(value: Any, max_pixels: int) -> Image:
-    """Return the image in `value` (bytes, or a mapping with `bytes`) as (height, width, channels).
+class _Cursor:
+    """Reads on where the last call stopped, so that reading in order decompresses a page once."""
 
-    Raises ValueError where there is no image or it has more than `max_pixels` pixels, and what
-    Pillow raises where the bytes are no whole image.
-    """
-    from PIL import Image as Pillow
-    from PIL import UnidentifiedImageError
+    def __init__(
+        self, chunks: Iterator[tuple[int, int, int, pa.RecordBatch]], columns: tuple[str, ...]
+    ) -> None:
+        self._chunks = chunks
+        self._columns = columns
+        self._rest: tuple[int, int, int, pa.RecordBatch] | None = None
+        self._at = 0
 
-    if isinstance(value, dict):
-        value = value.get("bytes")
-    if not isinstance(value, bytes) or not value:
-        raise ValueError("no image bytes")
-    with warnings.catch_warnings():
-        # Pillow only warns below twice its own limit; ours is checked before a pixel is decoded.
-        warnings.simplefilter("ignore", Pillow.DecompressionBombWarning)
-        try:
-            opened = Pillow.open(io.BytesIO(value))
-        except Pillow.DecompressionBombError as error:
-            raise ValueError(str(error)) from error
-        except UnidentifiedImageError as error:
-            # Pillow's own text holds a memory address, and would differ from run to run.
-            raise ValueError("not an image, or of a format that Pillow does not know") from error
-        with opened as image:
-            width, height = image.size
-            if width * height > max_pixels:
-                raise ValueError(f"{width}x{height} is more than max_pixels: {max_pixels}")
-            if image.mode in ("P", "PA"):
-                # A palette index is no intensity.
-                array = np.asarray(image.convert("RGBA" if "transparency" in image.info else "RGB"))
-            else:
-                array = np.asarray(image.convert("L") if image.mode == "1" else image)
-    return array[:, :, None] if array.ndim == 2 else array
+    def reaches(self, start: int, columns: tuple[str, ...]) -> bool:
+        """Return whether row `start` lies ahead and these are the columns that are read."""
+        return columns == self._columns and self._at <= start
+
+    def take(self, start: int, stop: int) -> Iterator[tuple[int, int, pa.RecordBatch]]:
+        """Yield (file, row in that file, rows) of rows `start` to `stop`."""
+        self._at = stop
+        while (chunk := self._rest or next(self._chunks, None)) is not None:
+            first, number, row, part = chunk
+            self._rest = chunk if first + part.num_rows > stop else None
+            low, high = max(start, first), min(stop, first + part.num_rows)
+            if low < high:
+                yield number, row + low - first, part.slice(low - first, high - low)
+            if self._rest is not None:
+                return
 
 
 def _labels(column: pa.ChunkedArray, file: Path, name: str) -> Any:
@@ -255,14 +280,37 @@ def _labels(column: pa.ChunkedArray, file: Path, name: str) -> Any:
     return whole.astype(np.int64)
 
 
+def _is_plain(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    of = pa.types
+    return bool(
+        of.is_integer(kind)
+        or of.is_floating(kind)
+        or of.is_decimal(kind)
+        or of.is_boolean(kind)
+        or of.is_temporal(kind)
+        or of.is_string(kind)
+        or of.is_large_string(kind)
+    )
+
+
 def _column(column: pa.ChunkedArray) -> Any:
+    """Return a column as numbers (null is NaN), truths, microseconds, or Python objects."""
     import pyarrow as pa
 
     kind = column.type
+    if pa.types.is_dictionary(kind):
+        column, kind = column.cast(kind.value_type), kind.value_type
+    if pa.types.is_decimal(kind):
+        column, kind = column.cast(pa.float64(), safe=False), pa.float64()
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
         if column.null_count:
-            return column.cast(pa.float64()).to_numpy()
+            return column.cast(pa.float64(), safe=False).to_numpy()
         return column.to_numpy()
-    if pa.types.is_timestamp(kind):
-        return column.cast(pa.timestamp("us")).to_numpy()
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        return column.cast(pa.timestamp("us"), safe=False).to_numpy()
+    if pa.types.is_temporal(kind):
+        column = column.cast(pa.string())
     return np.array([*column.to_pylist(), None], dtype=object)[:-1]

@@ -1,0 +1,205 @@
+"""One pass over one split: what the store lacks is collected shard by shard, and shared by gates.
+
+Shards are claimed by a lock: several gates on one store split them among themselves, each is
+gathered once, and a killed gate leaves its finished shards to the next.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+
+from modelchecks.collect import Predictor, collect
+from modelchecks.errors import EvidenceError
+from modelchecks.evidence import Evidence
+from modelchecks.executors.local import map_shards
+from modelchecks.facets import EMBEDDING, LOGITS, variant_of
+from modelchecks.identity import Job, Pace, open_source, pace_key
+from modelchecks.plan import Shard, shards
+from modelchecks.sources import Samples
+from modelchecks.store import Store
+from modelchecks.suite import Split, Suite, Variant
+
+MOST_BYTES = 2**26
+"""How many bytes of images are decoded at once, where the suite gives no batch size."""
+MOST_ROWS = 512
+
+Parts = dict[str, Evidence]
+
+
+@dataclass
+class Scan:
+    """The pass over one split; `failures` says why variants, or facets of them, have no evidence.
+
+    Raises EvidenceError where the split cannot be read, OutOfMemoryError for too large a batch.
+    """
+
+    job: Job
+    store: Store
+    fresh: bool = False
+    progress: Callable[[str, int, int], None] = lambda split, done, total: None
+    failures: dict[str, str] = field(default_factory=dict)
+    finished: Parts = field(default_factory=dict)
+    collected: bool = False
+    done: int = 0
+
+    def run(self) -> Parts:
+        """Return the evidence of every facet that could be gathered, over all rows."""
+        if not self.fresh:
+            for facet, key in self.job.keys.items():
+                if (whole := self.store.whole(key)) is not None:
+                    self.finished[facet] = whole
+        if len(self.finished) < len(self.job.keys):
+            self._gather()
+        return {facet: self.finished[facet] for facet in self.job.keys if facet in self.finished}
+
+    def _gather(self) -> None:
+        plan = shards(self.job.split.name, len(self.samples), self.job.suite.compute.shard_rows)
+        merged: Parts = {}
+        claimed_elsewhere = []
+        for shard, parts in zip(plan, map_shards(self._unclaimed, plan), strict=True):
+            if parts is None:
+                claimed_elsewhere.append(shard)
+            else:
+                _merge_into(merged, parts)
+        # By now these are there, or the gate that claimed them is gone.
+        for parts in map_shards(self._claimed, claimed_elsewhere):
+            _merge_into(merged, parts)
+        for facet, evidence in merged.items():
+            if facet in self.finished or self._failed(facet):
+                continue
+            self.store.save_whole(self.job.keys[facet], evidence)
+            self.finished[facet] = evidence
+
+    def _unclaimed(self, shard: Shard) -> Parts | None:
+        with self.store.lock(self._lock(shard), wait=False) as held:
+            return self._shard(shard) if held else None
+
+    def _claimed(self, shard: Shard) -> Parts:
+        with self.store.lock(self._lock(shard)):
+            return self._shard(shard)
+
+    def _lock(self, shard: Shard) -> str:
+        return f"{self.job.base[:32]}-{shard.index:06d}"
+
+    def _shard(self, shard: Shard) -> Parts:
+        """Return what is stored of one shard's facets, and collect and store what is not."""
+        parts: Parts = {}
+        missing = []
+        for facet, key in self.job.keys.items():
+            if facet in self.finished or self._failed(facet):
+                continue
+            part = None if self.fresh else self.store.shard(key, shard.index)
+            if part is None and not self.fresh and (whole := self.store.whole(key)) is not None:
+                # Another gate has finished it since.
+                self.finished[facet] = whole
+            elif part is None:
+                missing.append(facet)
+            else:
+                parts[facet] = part
+        if missing:
+            self.collected = True
+            found, failures = self._collect(shard, missing)
+            self.failures |= failures
+            for facet, part in found.items():
+                self.store.save_shard(self.job.keys[facet], shard.index, part)
+            parts |= found
+        else:
+            self._count(shard.stop - shard.start)
+        return parts
+
+    def _collect(self, shard: Shard, facets: list[str]) -> tuple[Parts, dict[str, str]]:
+        asked = {name for facet in facets if (name := variant_of(facet)) is not None}
+        predictors = {name: p for name in asked if (p := self._predictor(name)) is not None}
+        facets = [facet for facet in facets if not self._failed(facet)]
+        # One gate computes at a time on a machine: torch takes all cores, and two that do wait
+        # for each other more than they work.
+        computing = any(name in self.job.paces for name in predictors)
+        turn = self.store.lock(f"compute-{platform.node()}") if computing else nullcontext()
+        with turn:
+            return collect(
+                self.job,
+                shard,
+                self.samples,
+                predictors,
+                facets,
+                self._count,
+                self._rows_at_once,
+            )
+
+    def _failed(self, facet: str) -> bool:
+        return facet in self.failures or variant_of(facet) in self.failures
+
+    def _count(self, rows: int) -> None:
+        self.done += rows
+        self.progress(self.job.split.name, self.done, len(self.samples))
+
+    @cached_property
+    def samples(self) -> Samples:
+        """The opened split."""
+        return open_source(self.job.suite, self.job.split).open(self.job.suite.folder)
+
+    @cached_property
+    def _rows_at_once(self) -> int:
+        """How many rows are decoded together: fewer where images are large."""
+        given = self.job.suite.compute.batch_size
+        if given is not None:
+            return given
+        first = self.samples.read(0, min(1, len(self.samples)), images=True, columns=[])
+        if first.images is None or not len(first) or first.images[0] is None:
+            return MOST_ROWS
+        return max(8, min(MOST_ROWS, MOST_BYTES // max(first.images[0].nbytes, 1)))
+
+    def _predictor(self, name: str) -> Predictor | None:
+        """Return what answers for a variant, loaded once; None, and the reason, where it fails."""
+        if name not in self._predictors and name not in self.failures:
+            variant = next(v for v in self.job.variants if v.name == name)
+            try:
+                self._predictors[name] = predictor(self.job, variant)
+            except EvidenceError as error:
+                self.failures[name] = str(error)
+        return self._predictors.get(name)
+
+    @cached_property
+    def _predictors(self) -> dict[str, Predictor]:
+        return {}
+
+
+def _merge_into(merged: Parts, parts: Mapping[str, Evidence]) -> None:
+    for facet, part in parts.items():
+        merged[facet] = merged[facet].merge(part) if facet in merged else part
+
+
+def predictor(job: Job, variant: Variant) -> Predictor:
+    """Return what answers for a variant; torch is loaded only where that is a model.
+
+    Raises EvidenceError that names the file and the remedy.
+    """
+    if variant.logged is not None:
+        from modelchecks.logged import LoggedAnswers
+
+        return LoggedAnswers(variant.name, variant.logged, job.suite.classes)
+    from modelchecks.inference import Model
+
+    wanted = {prefix for prefix in (LOGITS, EMBEDDING) if f"{prefix}{variant.name}" in job.keys}
+    pace = job.paces[variant.name]
+    sha256 = job.weights.get(variant.name)
+    return Model(variant, job.suite.folder, job.suite.compute, pace, frozenset(wanted), sha256)
+
+
+def measure_pace(suite: Suite, split: Split, variant: Variant, store: Store) -> Pace:
+    """Return how a model is asked fastest here, measured once and remembered in the store."""
+    key = pace_key(suite, variant)
+    # One gate measures: with another pace the others would find none of its evidence.
+    with store.lock(f"pace-{key[:32]}"):
+        if (known := store.pace(key)) is not None:
+            return Pace(**known)
+        from modelchecks.inference import fastest
+
+        samples = open_source(suite, split).open(suite.folder)
+        pace = fastest(variant, suite.folder, suite.compute, samples)
+        store.save_pace(key, asdict(pace))
+        return pace

@@ -1,0 +1,155 @@
+"""Exact totals over all rows, and a bounded sample of them; both merge in any order."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelchecks.errors import EvidenceError
+
+Key = tuple[str | int, ...]
+Column = NDArray[Any]
+
+EXAMPLES = 10
+"""How many row ids a total keeps as examples."""
+UNLABELLED = -1
+"""The class id of a row without a label."""
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Exact facts over all rows: counts add, lows take the minimum, highs the maximum.
+
+    Keys are tuples such as ("confusion", "baseline", 3, 4). `examples` keeps the smallest few
+    row descriptions per key, which is again independent of the order of merging.
+    """
+
+    counts: Mapping[Key, int] = field(default_factory=dict)
+    lows: Mapping[Key, float] = field(default_factory=dict)
+    highs: Mapping[Key, float] = field(default_factory=dict)
+    examples: Mapping[Key, tuple[str, ...]] = field(default_factory=dict)
+
+    def merge(self, other: Totals) -> Totals:
+        """Return the totals of both sets of rows taken together."""
+        counts = dict(self.counts)
+        for key, count in other.counts.items():
+            counts[key] = counts.get(key, 0) + count
+        lows = dict(self.lows)
+        for key, low in other.lows.items():
+            lows[key] = min(lows.get(key, low), low)
+        highs = dict(self.highs)
+        for key, high in other.highs.items():
+            highs[key] = max(highs.get(key, high), high)
+        examples = dict(self.examples)
+        for key, texts in other.examples.items():
+            joined = {*examples.get(key, ()), *texts}
+            examples[key] = tuple(sorted(joined)[:EXAMPLES])
+        return Totals(counts, lows, highs, examples)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the totals as JSON values, keys in a fixed order."""
+
+        def pairs(table: Mapping[Key, Any]) -> list[list[Any]]:
+            return [[list(key), table[key]] for key in sorted(table, key=repr)]
+
+        return {
+            "counts": pairs(self.counts),
+            "lows": pairs(self.lows),
+            "highs": pairs(self.highs),
+            "examples": pairs(self.examples),
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Totals:
+        """Return the totals that `to_json` wrote."""
+        return cls(
+            {tuple(key): int(count) for key, count in value["counts"]},
+            {tuple(key): float(low) for key, low in value["lows"]},
+            {tuple(key): float(high) for key, high in value["highs"]},
+            {tuple(key): tuple(texts) for key, texts in value["examples"]},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """At most `limit` rows as columns of equal length: those with the smallest priorities.
+
+    The priority is a seeded hash of the row's id, so the sample is the same whatever the
+    sharding, and the same for all variants. `index` is the row's position in its split.
+    """
+
+    columns: Mapping[str, Column]
+    limit: int
+
+    def __len__(self) -> int:
+        return len(self.columns["index"]) if self.columns else 0
+
+    def merge(self, other: Rows) -> Rows:
+        """Return the bottom-k sample of both taken together; a row seen twice counts once."""
+        if not len(other):
+            return self
+        if not len(self):
+            return other
+        if set(self.columns) != set(other.columns):
+            odd = ", ".join(sorted(set(self.columns) ^ set(other.columns)))
+            raise EvidenceError(f"shards of one split have different columns: {odd}")
+        joined = {
+            name: np.concatenate([column, other.columns[name]])
+            for name, column in self.columns.items()
+        }
+        return Rows(joined, min(self.limit, other.limit)).bounded()
+
+    def without(self, names: Set[str]) -> Rows:
+        """Return the rows without some columns."""
+        if not names:
+            return self
+        kept = {name: column for name, column in self.columns.items() if name not in names}
+        return Rows(kept, self.limit)
+
+    def join(self, other: Rows) -> Rows:
+        """Return the columns of both, which are samples of the same rows; a row must not differ."""
+        if not self.columns or not other.columns:
+            return self if self.columns else other
+        if not np.array_equal(self.columns["index"], other.columns["index"]):
+            raise EvidenceError("facets of one split hold different rows; the evidence is damaged")
+        return Rows({**other.columns, **self.columns}, self.limit)
+
+    def bounded(self) -> Rows:
+        """Return the sample in its canonical order, without repeats, cut to the limit."""
+        if not len(self):
+            return self
+        order = np.lexsort((self.columns["index"], self.columns["priority"]))
+        index = self.columns["index"][order]
+        # Equal index means the same row of the split, whatever its id says.
+        first = np.concatenate([[True], index[1:] != index[:-1]])
+        keep = order[first][: self.limit]
+        return Rows({name: column[keep] for name, column in self.columns.items()}, self.limit)
+
+
+def priorities(ids: Iterable[str], seed: int) -> NDArray[np.uint64]:
+    """Return the sampling priority of each row id: a 64-bit hash seeded by `seed`."""
+    start = hashlib.blake2b(f"modelchecks:{seed}:".encode(), digest_size=8)
+    values = []
+    for row_id in ids:
+        digest = start.copy()
+        digest.update(row_id.encode("utf-8", "surrogatepass"))
+        values.append(int.from_bytes(digest.digest(), "big"))
+    return np.array(values, dtype=np.uint64)
+
+
+def priority_ceiling(rows: int, limit: int) -> np.uint64:
+    """Return the priority up to which a row of a split of `rows` rows can be in its sample.
+
+    Rows above it are never kept, so that no shard holds or stores more than its part of the
+    sample. It lies six standard deviations above the expected share, so that fewer than `limit`
+    rows below it are a matter of 1 in 10^9 (the sample is then a few rows smaller, still random).
+    """
+    if rows <= limit:
+        return np.uint64(2**64 - 1)
+    share = min((limit + 6 * limit**0.5 + 6) / rows, 1.0)
+    return np.uint64(min(int(share * 2**64), 2**64 - 1))
