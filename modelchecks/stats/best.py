@@ -56,23 +56,28 @@ def best_set_of_counts(only: NDArray[Any], n: int, *, alpha: float = 0.05) -> Be
     check_alpha(alpha)
     check_count(n, "n")
     wins = _wins(only, n)
-    variants = len(wins)
     gain = (wins - wins.T) / n
     best = int(np.argmax(gain.sum(1)))
-    worse, level, left = np.zeros(variants, dtype=np.bool_), alpha, variants
+    members, level = _members(wins, n, alpha)
+    needed: list[int | None] = [None] * len(wins)
+    for other in members:
+        if other != best:
+            differ = float(wins[best, other] + wins[other, best]) / n
+            needed[other] = paired_labels_needed(float(gain[best, other]), differ, alpha=level)
+    return BestSet(best, tuple(members), tuple(gain[best].tolist()), tuple(needed), alpha, int(n))
+
+
+def _members(wins: Floats, n: int, alpha: float) -> tuple[list[int], float]:
+    """Return the variants that may be the best, and the level of the last comparison."""
+    variants = left = len(wins)
+    worse, level = np.zeros(variants, dtype=np.bool_), alpha
     while left > 1:
         level = alpha / (left * (variants - 1))
         worse |= (paired_bounds(wins, wins.T, n, alpha=level)[0] > 0).any(0)
         before, left = left, variants - int(worse.sum())
         if left == before:
             break
-    needed: list[int | None] = [None] * variants
-    members = np.flatnonzero(~worse).tolist()
-    for other in members:
-        if other != best:
-            differ = float(wins[best, other] + wins[other, best]) / n
-            needed[other] = paired_labels_needed(float(gain[best, other]), differ, alpha=level)
-    return BestSet(best, tuple(members), tuple(gain[best].tolist()), tuple(needed), alpha, int(n))
+    return np.flatnonzero(~worse).tolist(), level
 
 
 def _wins(only: NDArray[Any], n: int) -> Floats:

@@ -24,9 +24,9 @@ def beta_limits(
     part occurs. A limit is the quantile of the beta distribution with the mean and the variance
     that one more part would give, of the worst kind (0, or 1 for the upper limit) and of the
     size that matters, sum(w³) / sum(w²). With equal weights and parts 0 and 1 these are the
-    limits of Clopper and Pearson exactly. In our measurements (weights of 1 to 20, class sizes
-    of 100 to 1, 10 clusters of unequal size, n from 20) no limit erred in more than 5.3 % at
-    alpha = 5 %; Clopper-Pearson at n_eff = (sum w)² / sum w² in up to 6.8 %, at n / DEFF in 17 %.
+    limits of Clopper and Pearson exactly. In simulations (weights of 1 to 20, class sizes of 1 to
+    100, 10 clusters of unequal size, n from 50) no limit erred in more than 5.3 % at alpha = 5 %;
+    Clopper-Pearson at n_eff = (sum w)² / sum w² in up to 6.8 %, at n / DEFF in up to 17 %.
 
     Source: Fay and Feuer (1997), Statistics in Medicine 16, 791-801, with a beta in place of the
     gamma distribution.
@@ -36,16 +36,17 @@ def beta_limits(
     one = float((counts * weights**3).sum() / (counts * weights**2).sum())
     limits = []
     for worst, level in ((0.0, alpha), (1.0, 1 - alpha)):
+        if np.abs(parts - worst).max() < 1e-9:  # Nothing to take a variance from.
+            limits.append(worst)
+            continue
         mean = (value + one * worst) / (1 + one)
         spread = float(
             (counts * (weights * (parts - mean)) ** 2).sum() + (one * (worst - mean)) ** 2
         )
-        if (parts == worst).all():
-            limits.append(worst)
-            continue
         rows = mean * (1 - mean) * (1 + one) ** 2 / spread
         limits.append(float(betaincinv(mean * rows, (1 - mean) * rows, level)))
-    return limits[0], limits[1]
+    # At a level near a half, the quantile of a skewed law may lie beyond the value.
+    return min(limits[0], value), max(limits[1], value)
 
 
 def bounded_mean(
@@ -120,11 +121,11 @@ def unbounded_mean(values: NDArray[Any], *, alpha: float = 0.05) -> Estimate:
     """Return the mean of numbers without a bound, which may be skew: a log loss, a latency.
 
     Hall's cubic transformation takes the skewness out, and each limit counts one more row like
-    the farthest one seen. It needs no resampling, and errs less than a bootstrap with BCa: at 97
-    to 99 % correct and 50 to 1,000 rows its upper bound of a log loss erred in up to 7 % against
-    26 % at alpha = 5 %, as long as five wrong answers were seen. No method bounds what was never
-    seen: a rare, large value that is not among the rows is not in the bound. Raises
-    TooFewRowsError under 20 rows or where all are equal, ValueError for other input.
+    the farthest one seen. It needs no resampling and errs no more often than a bootstrap with BCa.
+    No method bounds what was never seen: a rare, large value that is not among the rows is not in
+    the bound. For log losses of 11 models at 50 to 1,000 rows the upper bound erred in at most
+    4.1 % at alpha = 5 % where five wrong answers were seen, in half of all cases without any.
+    Raises TooFewRowsError under 20 rows or where all are equal, ValueError for other input.
 
     Source: Hall (1992), Journal of the Royal Statistical Society B 54, 221-228.
     """
