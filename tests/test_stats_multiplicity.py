@@ -1,4 +1,4 @@
-"""Holm's step-down procedure: against statsmodels, and what must hold of any such rule."""
+"""Holm, and Benjamini and Hochberg: against statsmodels, and what must hold of any such rule."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
-from modelchecks.stats import holm
+from modelchecks.stats import benjamini_hochberg, holm
 
 # The same examples in every run, at whatever speed: scipy and statsmodels load late.
 FIXED = settings(derandomize=True, deadline=None)
@@ -77,15 +77,38 @@ def test_lies_between_bonferroni_and_no_correction(p: list[float], alpha: float)
     assert (rejected <= (values <= alpha)).all()
 
 
+@settings(FIXED, max_examples=40)
+@given(PS.filter(bool), ALPHAS)
+def test_benjamini_hochberg_equals_statsmodels(p: list[float], alpha: float) -> None:
+    expected = multipletests(p, alpha=alpha, method="fdr_bh")[0]
+    assert benjamini_hochberg(p, alpha).tolist() == expected.tolist()
+
+
+@FIXED
+@given(PS, ALPHAS)
+def test_benjamini_hochberg_rejects_all_that_holm_does(p: list[float], alpha: float) -> None:
+    assert (benjamini_hochberg(p, alpha) >= holm(p, alpha)).all()
+
+
+def test_benjamini_hochberg_by_hand() -> None:
+    # Steps at .05 over four: .0125, .025, .0375, .05. The third carries the second over its own.
+    assert benjamini_hochberg([0.03, 0.012, 0.9, 0.031]).tolist() == [True, True, False, True]
+    assert benjamini_hochberg([]).tolist() == []
+
+
 @pytest.mark.parametrize(
     "p", [[math.nan], [0.01, math.nan], [-0.01], [1.01], [math.inf], [[0.01]], 0.01]
 )
 def test_refuses_what_is_no_list_of_probabilities(p: object) -> None:
     with pytest.raises(ValueError, match=r"^p_values: "):
         holm(p)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"^p_values: "):
+        benjamini_hochberg(p)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("alpha", [math.nan, 0, 1, -0.05])
 def test_refuses_an_alpha_out_of_range(alpha: float) -> None:
     with pytest.raises(ValueError, match=r"^alpha: "):
         holm([0.01], alpha)
+    with pytest.raises(ValueError, match=r"^alpha: "):
+        benjamini_hochberg([0.01], alpha)

@@ -9,9 +9,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from modelchecks.stats.best import best_set as best_set
+    from modelchecks.stats.best import best_set_of_counts as best_set_of_counts
+    from modelchecks.stats.bootstrap import bootstrap_metric as bootstrap_metric
+    from modelchecks.stats.confusion import confusion_metric as confusion_metric
+    from modelchecks.stats.difference import metric_drop as metric_drop
+    from modelchecks.stats.difference import relative_drop as relative_drop
     from modelchecks.stats.distance import kolmogorov as kolmogorov
     from modelchecks.stats.distance import total_variation as total_variation
     from modelchecks.stats.estimate import Estimate as Estimate
+    from modelchecks.stats.estimate import TooFewRowsError as TooFewRowsError
     from modelchecks.stats.estimate import decide as decide
     from modelchecks.stats.estimate import decide_at_least as decide_at_least
     from modelchecks.stats.interval import clopper_pearson as clopper_pearson
@@ -20,29 +27,74 @@ if TYPE_CHECKING:
     from modelchecks.stats.interval import proportion as proportion
     from modelchecks.stats.interval import proportion_drop as proportion_drop
     from modelchecks.stats.interval import wilson as wilson
+    from modelchecks.stats.mean import bounded_mean as bounded_mean
+    from modelchecks.stats.mean import clustered_proportion as clustered_proportion
+    from modelchecks.stats.mean import unbounded_mean as unbounded_mean
+    from modelchecks.stats.mean import weighted_proportion as weighted_proportion
+    from modelchecks.stats.metrics import LOWER_IS_BETTER as LOWER_IS_BETTER
+    from modelchecks.stats.metrics import METRICS as METRICS
+    from modelchecks.stats.metrics import metric as metric
+    from modelchecks.stats.multiplicity import benjamini_hochberg as benjamini_hochberg
     from modelchecks.stats.multiplicity import holm as holm
+    from modelchecks.stats.paired import PairedEstimate as PairedEstimate
+    from modelchecks.stats.paired import paired_gain as paired_gain
     from modelchecks.stats.power import (
         drop_operating_characteristics as drop_operating_characteristics,
     )
     from modelchecks.stats.power import labels_needed as labels_needed
     from modelchecks.stats.power import labels_needed_floor as labels_needed_floor
+    from modelchecks.stats.power import paired_labels_needed as paired_labels_needed
+    from modelchecks.stats.power import unpaired_labels_needed as unpaired_labels_needed
+    from modelchecks.stats.ranking import accuracy_line as accuracy_line
+    from modelchecks.stats.ranking import rank_agreement as rank_agreement
+    from modelchecks.stats.roc import auroc as auroc
+    from modelchecks.stats.slices import worst_group as worst_group
+    from modelchecks.stats.transfer import GainTransfer as GainTransfer
+    from modelchecks.stats.transfer import gain_transfer as gain_transfer
+    from modelchecks.stats.transfer import proportion_gain as proportion_gain
 
 _HOME = {
     "Estimate": "estimate",
+    "GainTransfer": "transfer",
+    "LOWER_IS_BETTER": "metrics",
+    "METRICS": "metrics",
+    "PairedEstimate": "paired",
+    "TooFewRowsError": "estimate",
+    "accuracy_line": "ranking",
+    "auroc": "roc",
+    "benjamini_hochberg": "multiplicity",
+    "best_set": "best",
+    "best_set_of_counts": "best",
+    "bootstrap_metric": "bootstrap",
+    "bounded_mean": "mean",
     "clopper_pearson": "interval",
+    "clustered_proportion": "mean",
+    "confusion_metric": "confusion",
     "decide": "estimate",
     "decide_at_least": "estimate",
     "drop_operating_characteristics": "power",
     "drop_p_value": "interval",
+    "gain_transfer": "transfer",
     "holm": "multiplicity",
     "kolmogorov": "distance",
     "labels_needed": "power",
     "labels_needed_floor": "power",
+    "metric": "metrics",
+    "metric_drop": "difference",
     "newcombe": "interval",
+    "paired_gain": "paired",
+    "paired_labels_needed": "power",
     "proportion": "interval",
     "proportion_drop": "interval",
+    "proportion_gain": "transfer",
+    "rank_agreement": "ranking",
+    "relative_drop": "difference",
     "total_variation": "distance",
+    "unbounded_mean": "mean",
+    "unpaired_labels_needed": "power",
+    "weighted_proportion": "mean",
     "wilson": "interval",
+    "worst_group": "slices",
 }
 
 __all__ = list(_HOME)

@@ -9,6 +9,10 @@ from typing import Literal
 Verdict = Literal["passed", "failed", "inconclusive"]
 
 
+class TooFewRowsError(ValueError):
+    """The rows are too few, or too much alike, for bounds that hold: nothing can be decided."""
+
+
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """An observed effect with a two-sided 95 % interval and one-sided level-alpha bounds.

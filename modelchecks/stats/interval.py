@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from modelchecks.stats.difference import mover
 from modelchecks.stats.estimate import Estimate
 
 Floats = NDArray[np.float64]
@@ -32,13 +33,13 @@ def check_counts(correct: int, n: int, prefix: str = "") -> None:
         raise ValueError(f"{prefix}correct: {correct} is more than {prefix}n = {n}")
 
 
-def check_alpha(alpha: float) -> None:
-    """Raise ValueError unless alpha is between 0 and a half."""
-    if not 0 < alpha < 0.5:
+def check_alpha(alpha: Any) -> None:
+    """Raise ValueError unless alpha, a number or each of an array, is between 0 and a half."""
+    if not np.all((np.asarray(alpha) > 0) & (np.asarray(alpha) < 0.5)):
         raise ValueError(f"alpha: {alpha} is not between 0 and 0.5")
 
 
-def _check_shares(correct: NDArray[Any], n: NDArray[Any], alpha: float) -> None:
+def _check_shares(correct: NDArray[Any], n: NDArray[Any], alpha: Any) -> None:
     # Fractions of a row are allowed: weighted rows have an effective number.
     if not ((n > 0) & (n < np.inf)).all():
         raise ValueError("n: must be positive and finite")
@@ -47,7 +48,7 @@ def _check_shares(correct: NDArray[Any], n: NDArray[Any], alpha: float) -> None:
     check_alpha(alpha)
 
 
-def clopper_pearson(correct: Any, n: Any, *, alpha: float) -> tuple[Floats, Floats]:
+def clopper_pearson(correct: Any, n: Any, *, alpha: Any) -> tuple[Floats, Floats]:
     """Return the exact one-sided level-alpha limits of a proportion; arrays broadcast.
 
     Source: Clopper and Pearson (1934), by beta quantiles.
@@ -99,11 +100,13 @@ def newcombe(
     check_counts(first_correct, first_n, "first_")
     check_counts(second_correct, second_n, "second_")
     check_alpha(alpha)
-    p1, p2 = first_correct / first_n, second_correct / second_n
-    l1, u1 = wilson(first_correct, first_n, alpha=alpha)
-    l2, u2 = wilson(second_correct, second_n, alpha=alpha)
-    d = p1 - p2
-    return d - math.hypot(p1 - l1, u2 - p2), d + math.hypot(u1 - p1, p2 - l2)
+    lower, upper = mover(
+        first_correct / first_n,
+        wilson(first_correct, first_n, alpha=alpha),
+        second_correct / second_n,
+        wilson(second_correct, second_n, alpha=alpha),
+    )
+    return float(lower), float(upper)
 
 
 def proportion_drop(
@@ -124,16 +127,19 @@ def proportion_drop(
     check_counts(live_correct, live_n, "live_")
     check_alpha(alpha)
     p1, p2 = offline_correct / offline_n, live_correct / live_n
-    l1, u1 = clopper_pearson(offline_correct, offline_n, alpha=alpha)
-    l2, u2 = clopper_pearson(live_correct, live_n, alpha=alpha)
-    drop = p1 - p2
+    lower, upper = mover(
+        p1,
+        clopper_pearson(offline_correct, offline_n, alpha=alpha),
+        p2,
+        clopper_pearson(live_correct, live_n, alpha=alpha),
+    )
     low, high = newcombe(offline_correct, offline_n, live_correct, live_n)
     return Estimate(
-        drop,
+        p1 - p2,
         low,
         high,
-        drop - math.hypot(p1 - float(l1), float(u2) - p2),
-        drop + math.hypot(float(u1) - p1, p2 - float(l2)),
+        float(lower),
+        float(upper),
         alpha,
         int(live_n),
         "mover-cp",
@@ -143,21 +149,34 @@ def proportion_drop(
 def drop_p_value(
     offline_correct: int, offline_n: int, live_correct: int, live_n: int, *, max_drop: float
 ) -> float:
-    """Return the smallest alpha at which the drop is shown to exceed `max_drop`.
+    """Return the smallest alpha at which `proportion_drop` shows a drop of more than `max_drop`.
 
-    1.0 where no alpha below a half shows it.
+    1.0 where no alpha below a half shows it. Raises ValueError.
     """
-    from scipy.optimize import brentq
-
-    def short(alpha: float) -> float:
-        drop = proportion_drop(offline_correct, offline_n, live_correct, live_n, alpha=alpha)
-        return drop.lower_bound - max_drop
-
-    smallest, largest = 1e-15, 0.5 - 1e-9
     if not math.isfinite(max_drop):
         raise ValueError(f"max_drop: {max_drop} is not a finite number")
-    if short(largest) <= 0:
-        return 1.0
-    if short(smallest) > 0:
-        return smallest
-    return float(brentq(short, smallest, largest, xtol=1e-14, rtol=1e-12))
+    check_counts(offline_correct, offline_n, "offline_")
+    check_counts(live_correct, live_n, "live_")
+    return float(drop_p_values(offline_correct, offline_n, live_correct, live_n, max_drop))
+
+
+def drop_p_values(
+    offline_correct: Any, offline_n: Any, live_correct: Any, live_n: Any, max_drop: float
+) -> Floats:
+    """Return `drop_p_value` of many drops at once; counts of any shape, which broadcast."""
+    x1, n1, x2, n2 = np.broadcast_arrays(offline_correct, offline_n, live_correct, live_n)
+
+    def shown(alpha: Floats) -> NDArray[np.bool_]:
+        first = clopper_pearson(x1, n1, alpha=alpha)
+        lower, _ = mover(x1 / n1, first, x2 / n2, clopper_pearson(x2, n2, alpha=alpha))
+        return np.asarray(lower > max_drop)
+
+    # Halved on the log scale, where 60 steps leave no digit open; the lower bound grows with alpha.
+    none, all_ = np.full(x1.shape, 1e-15), np.full(x1.shape, 0.5 - 1e-9)
+    ever, always = shown(all_), shown(none)
+    low, high = none, all_
+    for _ in range(60):
+        middle = np.sqrt(low * high)
+        yes = shown(middle)
+        low, high = np.where(yes, low, middle), np.where(yes, middle, high)
+    return np.where(ever, np.where(always, none, high), 1.0)
