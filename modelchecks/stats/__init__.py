@@ -9,38 +9,84 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from modelchecks.stats.bbse import LabelShift as LabelShift
+    from modelchecks.stats.bbse import label_shift as label_shift
+    from modelchecks.stats.calibration import CalibrationEstimate as CalibrationEstimate
+    from modelchecks.stats.calibration import ReliabilityBin as ReliabilityBin
+    from modelchecks.stats.calibration import calibration_error as calibration_error
+    from modelchecks.stats.calibration import classwise_error as classwise_error
+    from modelchecks.stats.calibration import confidence_gap as confidence_gap
+    from modelchecks.stats.calibration import debiased_l2 as debiased_l2
+    from modelchecks.stats.calibration import reliability as reliability
     from modelchecks.stats.distance import kolmogorov as kolmogorov
     from modelchecks.stats.distance import total_variation as total_variation
     from modelchecks.stats.estimate import Estimate as Estimate
     from modelchecks.stats.estimate import decide as decide
     from modelchecks.stats.estimate import decide_at_least as decide_at_least
+    from modelchecks.stats.few_labels import SamplingPlan as SamplingPlan
+    from modelchecks.stats.few_labels import few_label_accuracy as few_label_accuracy
+    from modelchecks.stats.few_labels import sampling_plan as sampling_plan
+    from modelchecks.stats.few_labels import stratified_accuracy as stratified_accuracy
     from modelchecks.stats.interval import clopper_pearson as clopper_pearson
     from modelchecks.stats.interval import drop_p_value as drop_p_value
     from modelchecks.stats.interval import newcombe as newcombe
     from modelchecks.stats.interval import proportion as proportion
     from modelchecks.stats.interval import proportion_drop as proportion_drop
     from modelchecks.stats.interval import wilson as wilson
+    from modelchecks.stats.label_free import LabelFree as LabelFree
+    from modelchecks.stats.label_free import label_free_accuracy as label_free_accuracy
+    from modelchecks.stats.label_free import label_free_guesses as label_free_guesses
     from modelchecks.stats.multiplicity import holm as holm
     from modelchecks.stats.power import (
         drop_operating_characteristics as drop_operating_characteristics,
     )
     from modelchecks.stats.power import labels_needed as labels_needed
     from modelchecks.stats.power import labels_needed_floor as labels_needed_floor
+    from modelchecks.stats.reuse import alpha_spending as alpha_spending
+    from modelchecks.stats.reuse import alpha_spent as alpha_spent
+    from modelchecks.stats.reuse import best_of_drop as best_of_drop
+    from modelchecks.stats.reuse import best_of_optimism as best_of_optimism
+    from modelchecks.stats.sequential import Canary as Canary
+    from modelchecks.stats.sequential import canary as canary
+    from modelchecks.stats.temperature import fit_temperature as fit_temperature
 
 _HOME = {
+    "CalibrationEstimate": "calibration",
+    "Canary": "sequential",
     "Estimate": "estimate",
+    "LabelFree": "label_free",
+    "LabelShift": "bbse",
+    "ReliabilityBin": "calibration",
+    "SamplingPlan": "few_labels",
+    "alpha_spending": "reuse",
+    "alpha_spent": "reuse",
+    "best_of_drop": "reuse",
+    "best_of_optimism": "reuse",
+    "calibration_error": "calibration",
+    "canary": "sequential",
+    "classwise_error": "calibration",
     "clopper_pearson": "interval",
+    "confidence_gap": "calibration",
+    "debiased_l2": "calibration",
     "decide": "estimate",
     "decide_at_least": "estimate",
     "drop_operating_characteristics": "power",
     "drop_p_value": "interval",
+    "few_label_accuracy": "few_labels",
+    "fit_temperature": "temperature",
     "holm": "multiplicity",
     "kolmogorov": "distance",
+    "label_free_accuracy": "label_free",
+    "label_free_guesses": "label_free",
+    "label_shift": "bbse",
     "labels_needed": "power",
     "labels_needed_floor": "power",
     "newcombe": "interval",
     "proportion": "interval",
     "proportion_drop": "interval",
+    "reliability": "calibration",
+    "sampling_plan": "few_labels",
+    "stratified_accuracy": "few_labels",
     "total_variation": "distance",
     "wilson": "interval",
 }
