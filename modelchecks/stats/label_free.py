@@ -58,8 +58,8 @@ def label_free_accuracy(
 ) -> dict[str, Any]:
     """Return {method: guess of the target's accuracy, ..., "range": (smallest, largest)}.
 
-    No interval and no guarantee: the truth may lie outside. `label_free_guesses` says more. Probabilities
-    (rows, classes), labels (rows,) from 0. Raises ValueError that names the argument.
+    No interval and no guarantee: the truth may lie outside. `label_free_guesses` says more.
+    Probabilities (rows, classes), labels (rows,) from 0. Raises ValueError.
     """
     found = label_free_guesses(source_probabilities, source_labels, target_probabilities)
     return {**found.values, "range": (found.low, found.high)}
