@@ -343,7 +343,9 @@ FUNCTIONS = [
 class TestInvalidInput:
     @pytest.mark.parametrize("function", FUNCTIONS)
     @pytest.mark.parametrize(
-        "wrong", [[], [math.nan, 0.5], [1.2, 0.5], [-0.1, 0.5], [[0.5, 0.5]]], ids=repr
+        "wrong",
+        [[], ["a", "b"], [None, 0.5], [math.nan, 0.5], [1.2, 0.5], [-0.1, 0.5], [[0.5, 0.5]]],
+        ids=repr,
     )
     def test_confidence(self, function, wrong) -> None:
         with pytest.raises(ValueError, match=r"^confidence: "):

@@ -244,7 +244,9 @@ class TestInvalidInput:
         with pytest.raises(ValueError, match=r"^correct: "):
             stratified_accuracy(wrong, [1.0, 1.0], [0, 0])
 
-    @pytest.mark.parametrize("wrong", [[], [0.5, NAN], [0.5, INFINITE], [[0.5, 0.5]]], ids=repr)
+    @pytest.mark.parametrize(
+        "wrong", [[], ["a", "b"], [0.5, NAN], [0.5, INFINITE], [[0.5, 0.5]]], ids=repr
+    )
     def test_scores(self, wrong) -> None:
         with pytest.raises(ValueError, match=r"^score_labelled: "):
             few_label_accuracy([1, 0], wrong, [0.5])

@@ -75,7 +75,15 @@ class TestSoftmax:
 class TestInvalidInput:
     @pytest.mark.parametrize(
         "wrong",
-        [[], [1.0, 2.0], [[1.0]], [[math.nan, 1.0]], [[math.inf, 1.0]], [[-math.inf, 1.0]]],
+        [
+            [],
+            [["a", "b"]],
+            [1.0, 2.0],
+            [[1.0]],
+            [[math.nan, 1.0]],
+            [[math.inf, 1.0]],
+            [[-math.inf, 1.0]],
+        ],
         ids=repr,
     )
     def test_logits(self, wrong) -> None:

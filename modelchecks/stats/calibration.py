@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from modelchecks.stats.estimate import Estimate, Verdict, decide
 from modelchecks.stats.few_labels import FEW
-from modelchecks.stats.interval import Floats, check_alpha, clopper_pearson, wilson
+from modelchecks.stats.interval import Floats, check_alpha, clopper_pearson, numbers, wilson
 from modelchecks.stats.temperature import class_labels, class_probabilities
 
 BINS = 15
@@ -294,7 +294,7 @@ def _binned(c: Floats, y: Floats, least: int = 1) -> tuple[Floats, Floats, Float
 
 
 def _rows(confidence: NDArray[Any], correct: NDArray[Any]) -> tuple[Floats, Floats]:
-    c, y = np.asarray(confidence, dtype=np.float64), np.asarray(correct)
+    c, y = numbers(confidence, "confidence"), np.asarray(correct)
     if c.ndim != 1 or not c.size:
         raise ValueError("confidence: must be one dimension with at least one value")
     if not ((c >= 0) & (c <= 1)).all():

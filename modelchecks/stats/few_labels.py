@@ -18,6 +18,7 @@ from modelchecks.stats.interval import (
     check_alpha,
     check_count,
     clopper_pearson,
+    numbers,
     proportion,
     wilson,
 )
@@ -171,7 +172,7 @@ def _outcomes(correct: NDArray[Any]) -> Floats:
 
 
 def _finite(values: NDArray[Any], name: str) -> Floats:
-    numbers = np.asarray(values, dtype=np.float64)
-    if numbers.ndim != 1 or not numbers.size or not np.isfinite(numbers).all():
+    finite = numbers(values, name)
+    if finite.ndim != 1 or not finite.size or not np.isfinite(finite).all():
         raise ValueError(f"{name}: must be finite numbers, one at least, in one dimension")
-    return numbers
+    return finite

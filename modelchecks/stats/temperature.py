@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelchecks.stats.interval import Floats
+from modelchecks.stats.interval import Floats, numbers
 
 SUM_TOLERANCE = 1e-3
 """Probabilities computed in half precision miss a sum of 1 by about this."""
@@ -25,7 +25,7 @@ def fit_temperature(logits: NDArray[Any], labels: NDArray[Any]) -> float:
     """
     from scipy.optimize import brentq
 
-    z = np.asarray(logits, dtype=np.float64)
+    z = numbers(logits, "logits")
     if z.ndim != 2 or not z.shape[0] or z.shape[1] < 2 or not np.isfinite(z).all():
         raise ValueError("logits: must be finite, (rows, classes), with two classes at least")
     y = class_labels(labels, z.shape, "labels")
@@ -56,7 +56,7 @@ def class_probabilities(values: NDArray[Any], name: str) -> Floats:
     Raises ValueError that names the argument unless there are at least one row and two classes, all
     in [0, 1], with sums of 1 but for the rounding of half precision.
     """
-    p = np.asarray(values, dtype=np.float64)
+    p = numbers(values, name)
     if p.ndim != 2 or not p.shape[0] or p.shape[1] < 2:
         raise ValueError(f"{name}: must be (rows, classes) with a row and two classes at least")
     sums = p.sum(axis=1)
