@@ -9,9 +9,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from modelchecks.stats.bbse import LabelShift as LabelShift
+    from modelchecks.stats.bbse import label_shift as label_shift
     from modelchecks.stats.best import best_set as best_set
     from modelchecks.stats.best import best_set_of_counts as best_set_of_counts
     from modelchecks.stats.bootstrap import bootstrap_metric as bootstrap_metric
+    from modelchecks.stats.calibration import CalibrationEstimate as CalibrationEstimate
+    from modelchecks.stats.calibration import ReliabilityBin as ReliabilityBin
+    from modelchecks.stats.calibration import calibration_error as calibration_error
+    from modelchecks.stats.calibration import classwise_error as classwise_error
+    from modelchecks.stats.calibration import confidence_gap as confidence_gap
+    from modelchecks.stats.calibration import debiased_l2 as debiased_l2
+    from modelchecks.stats.calibration import reliability as reliability
     from modelchecks.stats.confusion import confusion_metric as confusion_metric
     from modelchecks.stats.difference import metric_drop as metric_drop
     from modelchecks.stats.difference import relative_drop as relative_drop
@@ -21,12 +30,19 @@ if TYPE_CHECKING:
     from modelchecks.stats.estimate import TooFewRowsError as TooFewRowsError
     from modelchecks.stats.estimate import decide as decide
     from modelchecks.stats.estimate import decide_at_least as decide_at_least
+    from modelchecks.stats.few_labels import SamplingPlan as SamplingPlan
+    from modelchecks.stats.few_labels import few_label_accuracy as few_label_accuracy
+    from modelchecks.stats.few_labels import sampling_plan as sampling_plan
+    from modelchecks.stats.few_labels import stratified_accuracy as stratified_accuracy
     from modelchecks.stats.interval import clopper_pearson as clopper_pearson
     from modelchecks.stats.interval import drop_p_value as drop_p_value
     from modelchecks.stats.interval import newcombe as newcombe
     from modelchecks.stats.interval import proportion as proportion
     from modelchecks.stats.interval import proportion_drop as proportion_drop
     from modelchecks.stats.interval import wilson as wilson
+    from modelchecks.stats.label_free import LabelFree as LabelFree
+    from modelchecks.stats.label_free import label_free_accuracy as label_free_accuracy
+    from modelchecks.stats.label_free import label_free_guesses as label_free_guesses
     from modelchecks.stats.mean import bounded_mean as bounded_mean
     from modelchecks.stats.mean import clustered_proportion as clustered_proportion
     from modelchecks.stats.mean import unbounded_mean as unbounded_mean
@@ -47,36 +63,63 @@ if TYPE_CHECKING:
     from modelchecks.stats.power import unpaired_labels_needed as unpaired_labels_needed
     from modelchecks.stats.ranking import accuracy_line as accuracy_line
     from modelchecks.stats.ranking import rank_agreement as rank_agreement
+    from modelchecks.stats.reuse import alpha_spending as alpha_spending
+    from modelchecks.stats.reuse import alpha_spent as alpha_spent
+    from modelchecks.stats.reuse import best_of_drop as best_of_drop
+    from modelchecks.stats.reuse import best_of_optimism as best_of_optimism
     from modelchecks.stats.roc import auroc as auroc
+    from modelchecks.stats.sequential import Canary as Canary
+    from modelchecks.stats.sequential import canary as canary
     from modelchecks.stats.slices import worst_group as worst_group
+    from modelchecks.stats.temperature import fit_temperature as fit_temperature
     from modelchecks.stats.transfer import GainTransfer as GainTransfer
     from modelchecks.stats.transfer import gain_transfer as gain_transfer
     from modelchecks.stats.transfer import proportion_gain as proportion_gain
 
 _HOME = {
+    "CalibrationEstimate": "calibration",
+    "Canary": "sequential",
     "Estimate": "estimate",
     "GainTransfer": "transfer",
     "LOWER_IS_BETTER": "metrics",
+    "LabelFree": "label_free",
+    "LabelShift": "bbse",
     "METRICS": "metrics",
     "PairedEstimate": "paired",
+    "ReliabilityBin": "calibration",
+    "SamplingPlan": "few_labels",
     "TooFewRowsError": "estimate",
     "accuracy_line": "ranking",
+    "alpha_spending": "reuse",
+    "alpha_spent": "reuse",
     "auroc": "roc",
     "benjamini_hochberg": "multiplicity",
+    "best_of_drop": "reuse",
+    "best_of_optimism": "reuse",
     "best_set": "best",
     "best_set_of_counts": "best",
     "bootstrap_metric": "bootstrap",
     "bounded_mean": "mean",
+    "calibration_error": "calibration",
+    "canary": "sequential",
+    "classwise_error": "calibration",
     "clopper_pearson": "interval",
     "clustered_proportion": "mean",
+    "confidence_gap": "calibration",
     "confusion_metric": "confusion",
+    "debiased_l2": "calibration",
     "decide": "estimate",
     "decide_at_least": "estimate",
     "drop_operating_characteristics": "power",
     "drop_p_value": "interval",
+    "few_label_accuracy": "few_labels",
+    "fit_temperature": "temperature",
     "gain_transfer": "transfer",
     "holm": "multiplicity",
     "kolmogorov": "distance",
+    "label_free_accuracy": "label_free",
+    "label_free_guesses": "label_free",
+    "label_shift": "bbse",
     "labels_needed": "power",
     "labels_needed_floor": "power",
     "metric": "metrics",
@@ -89,6 +132,9 @@ _HOME = {
     "proportion_gain": "transfer",
     "rank_agreement": "ranking",
     "relative_drop": "difference",
+    "reliability": "calibration",
+    "sampling_plan": "few_labels",
+    "stratified_accuracy": "few_labels",
     "total_variation": "distance",
     "unbounded_mean": "mean",
     "unpaired_labels_needed": "power",

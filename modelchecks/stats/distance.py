@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelchecks.stats.estimate import Estimate
-from modelchecks.stats.interval import check_alpha, check_count
+from modelchecks.stats.interval import check_alpha, check_count, numbers
 
 VARIANCE_FLOOR = 0.09
 """Under F(1 - F) at the point of the largest difference, which chance picks."""
@@ -109,15 +109,8 @@ def _bounded(
     )
 
 
-def _numbers(values: NDArray[Any], name: str) -> NDArray[np.float64]:
-    try:
-        return np.asarray(values).astype(np.float64, casting="same_kind")
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name}: must be numbers") from error
-
-
 def _sample(values: NDArray[Any], name: str) -> NDArray[np.float64]:
-    sample = _numbers(values, name)
+    sample = numbers(values, name)
     if sample.ndim != 1 or not sample.size:
         raise ValueError(f"{name}: must be one dimension with at least one value")
     if np.isnan(sample).any():
@@ -126,7 +119,7 @@ def _sample(values: NDArray[Any], name: str) -> NDArray[np.float64]:
 
 
 def _counts(values: NDArray[Any], name: str) -> NDArray[np.float64]:
-    counts = _numbers(values, name)
+    counts = numbers(values, name)
     if counts.ndim != 1 or not ((counts >= 0) & (counts == np.floor(counts))).all():
         raise ValueError(f"{name}: must be whole numbers in one dimension, none negative or NaN")
     if not 0 < counts.sum() < np.inf:

@@ -39,6 +39,17 @@ def check_alpha(alpha: Any) -> None:
         raise ValueError(f"alpha: {alpha} is not between 0 and 0.5")
 
 
+def numbers(values: Any, name: str) -> Floats:
+    """Return the values as float64, or raise ValueError that names the argument: no text, no None.
+
+    NaN and infinity are numbers here.
+    """
+    try:
+        return np.asarray(values).astype(np.float64, casting="same_kind")
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}: must be numbers") from error
+
+
 def _check_shares(correct: NDArray[Any], n: NDArray[Any], alpha: Any) -> None:
     # Fractions of a row are allowed: weighted rows have an effective number.
     if not ((n > 0) & (n < np.inf)).all():
