@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
@@ -28,7 +29,7 @@ from modelchecks.plan import Shard
 from modelchecks.sources import Batch, Samples, read_ahead
 from modelchecks.suite import Variant
 from modelchecks.tally import Seen, Table, Tally
-from modelchecks.totals import UNLABELLED, priorities, priority_ceiling
+from modelchecks.totals import HIGHEST, UNLABELLED, priorities
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +73,14 @@ def collect(
     facets: Sequence[str],
     progress: Callable[[int], None] = lambda rows: None,
     rows_at_once: int = 512,
+    ceilings: Mapping[bool, np.uint64] = MappingProxyType({}),
 ) -> tuple[dict[str, Evidence], dict[str, str]]:
     """Return the evidence of one shard, facet by facet, and why variants or facets have none.
 
     The only function that looks at samples. A variant whose predictor raises EvidenceError does
-    not stop the others. Raises OutOfMemoryError where a model's batch does not fit.
+    not stop the others. Rows whose priority is above the ceiling of their kind (with a label, or
+    without) cannot enter the sample any more and are only counted. Raises OutOfMemoryError where a
+    model's batch does not fit.
     """
     tallies = {facet: Tally() for facet in facets}
     images = {f: t for f, t in tallies.items() if f == IMAGES or f.startswith(FEATURE)}
@@ -90,7 +94,6 @@ def collect(
     modelled = any(variant.logged is None for variant in asked)
     logged = [v.logged for v in asked if v.logged is not None and v.name not in failures]
     columns = None if COLUMNS in facets else list(dict.fromkeys([*job.split.slices, *logged]))
-    ceiling = priority_ceiling(len(samples), job.suite.compute.max_rows)
     spans = [
         (start, min(start + rows_at_once, shard.stop))
         for start in range(shard.start, shard.stop, rows_at_once)
@@ -102,7 +105,7 @@ def collect(
                 f"split {shard.split!r}: rows {start} to {stop} gave {len(batch)} rows; the data "
                 "changed while it was read"
             )
-        seen = _identify(job, batch, start, ceiling)
+        seen = _identify(job, batch, start, ceilings)
         for facet in (ROWS, COLUMNS):
             if facet in tallies:
                 _record(job, facet, seen, tallies[facet])
@@ -137,13 +140,17 @@ def _lacking(variants: Sequence[Variant], shard: Shard, samples: Samples) -> dic
     return failures
 
 
-def _identify(job: Job, batch: Batch, start: int, ceiling: np.uint64) -> Seen:
+def _identify(job: Job, batch: Batch, start: int, ceilings: Mapping[bool, np.uint64]) -> Seen:
     """Return the batch with what every row has: its position, priority and label."""
-    priority = priorities(batch.ids, job.suite.compute.seed)
-    kept = priority <= ceiling
-    index = np.arange(start, start + len(batch), dtype=np.int64)
     labels = class_ids(batch.labels, len(batch), job.suite.classes, f"split {job.split.name!r}")
-    return Seen(batch, labels, kept, {"index": index[kept], "priority": priority[kept]})
+    base: Table = {
+        "index": np.arange(start, start + len(batch), dtype=np.int64),
+        "priority": priorities(batch.ids, job.suite.compute.seed),
+        "labelled": labels != UNLABELLED,
+    }
+    highest = np.where(base["labelled"], ceilings.get(True, HIGHEST), ceilings.get(False, HIGHEST))
+    kept = base["priority"] <= highest
+    return Seen(batch, labels, kept, {name: column[kept] for name, column in base.items()})
 
 
 def _record(job: Job, facet: str, seen: Seen, tally: Tally) -> None:

@@ -196,19 +196,24 @@ class Evidence:
         right = sum(count for (label, predicted), count in table.items() if label == predicted)
         return right, sum(table.values())
 
-    def sample(self, column: str) -> Column:
-        """Return one column of the sampled rows."""
+    def sample(self, column: str, *, labelled: bool = False) -> Column:
+        """Return one column of a random sample of the rows, or of those that have a label.
+
+        At most `compute.max_rows` rows; with fewer it is all of them. The same rows, in the same
+        order, for every column and every variant.
+        """
         for failed in (column, variant_of(column) or ""):
             if failed in self.failures:
                 raise EvidenceError(self.failures[failed])
         if column.startswith(("feature:", "image:")):
             self._readable()
-        if column not in self.rows.columns:
-            have = ", ".join(sorted(self.rows.columns))
+        rows = self.rows.labelled() if labelled else self.rows.uniform()
+        if column not in rows.columns:
+            have = ", ".join(sorted(rows.columns))
             raise EvidenceError(
                 f"split {self.split!r} has no column {column!r} in its evidence; it has {have}"
             )
-        found = self.rows.columns[column].view()
+        found = rows.columns[column].view()
         # What one check did to it, the next would judge.
         found.flags.writeable = False
         return found

@@ -268,11 +268,12 @@ def _as_declared(suite: Suite, wanted: SplitPlan, evidence: Evidence) -> Evidenc
         )
     if list(suite.classes) != evidence.meta["classes"]:
         raise EvidenceError("`classes:` changed since this evidence was gathered; run the gate")
+    gathered = evidence.meta.get("variants", {})
     stale = {
         variant.name: f"variant {variant.name!r} is declared otherwise than when this evidence was "
         "gathered; run `modelchecks gate`"
         for variant in wanted.variants
-        if variant.name in evidence.meta["variants"]
-        and evidence.meta["variants"][variant.name]["declaration"] != variant_declaration(variant)
+        if variant.name in gathered
+        and gathered[variant.name]["declaration"] != variant_declaration(variant)
     }
     return replace(evidence, failures={**evidence.failures, **stale})

@@ -43,6 +43,7 @@ class Scan:
     progress: Callable[[str, int, int], None] = lambda split, done, total: None
     failures: dict[str, str] = field(default_factory=dict)
     finished: Parts = field(default_factory=dict)
+    merged: Parts = field(default_factory=dict)
     collected: bool = False
     done: int = 0
 
@@ -58,7 +59,7 @@ class Scan:
 
     def _gather(self) -> None:
         plan = shards(self.job.split.name, len(self.samples), self.job.suite.compute.shard_rows)
-        merged: Parts = {}
+        merged = self.merged
         claimed_elsewhere = []
         for shard, parts in zip(plan, map_shards(self._unclaimed, plan), strict=True):
             if parts is None:
@@ -128,6 +129,7 @@ class Scan:
                 facets,
                 self._count,
                 self._rows_at_once,
+                next(iter(self.merged.values())).rows.ceilings() if self.merged else {},
             )
 
     def _failed(self, facet: str) -> bool:

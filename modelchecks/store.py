@@ -192,7 +192,7 @@ class Store:
             if envelope["sha256"] == self._digest(path, body):
                 # For `cache prune`: what is read is in use. A read-only store is read all the same.
                 with suppress(OSError):
-                    os.utime(path)
+                    os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
                 return body
         except (ValueError, KeyError, TypeError):
             pass
@@ -229,7 +229,7 @@ def _usage(files: list[Path]) -> tuple[int, float]:
     for file in files:
         with suppress(OSError):
             facts = file.stat()
-            size, used = size + facts.st_size, max(used, facts.st_mtime)
+            size, used = size + facts.st_size, max(used, facts.st_atime, facts.st_mtime)
     return size, used or time.time()
 
 

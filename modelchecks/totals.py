@@ -19,6 +19,7 @@ EXAMPLES = 10
 """How many row ids a total keeps as examples."""
 UNLABELLED = -1
 """The class id of a row without a label."""
+HIGHEST = np.uint64(2**64 - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +78,13 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """At most `limit` rows as columns of equal length: those with the smallest priorities.
+    """Rows as columns of equal length, in the order of their priority.
 
-    The priority is a seeded hash of the row's id, so the sample is the same whatever the
-    sharding, and the same for all variants. `index` is the row's position in its split.
+    At most `limit` rows with a label (the column `labelled`) and at most `limit` without, of each
+    those with the smallest priorities. The priority is a seeded hash of the row's id, so the sample
+    is the same whatever the sharding, and the same for all variants. Labels are few where rows are
+    many: a plain sample of a million rows would hold hardly any of a thousand labelled ones.
+    `index` is the row's position in its split.
     """
 
     columns: Mapping[str, Column]
@@ -126,9 +130,35 @@ class Rows:
         order = np.lexsort((self.columns["index"], self.columns["priority"]))
         index = self.columns["index"][order]
         # Equal index means the same row of the split, whatever its id says.
-        first = np.concatenate([[True], index[1:] != index[:-1]])
-        keep = order[first][: self.limit]
-        return Rows({name: column[keep] for name, column in self.columns.items()}, self.limit)
+        order = order[np.concatenate([[True], index[1:] != index[:-1]])]
+        labelled = self._labelled()[order]
+        kept = np.where(labelled, np.cumsum(labelled), np.cumsum(~labelled)) <= self.limit
+        return self._rows(order[kept])
+
+    def uniform(self) -> Rows:
+        """Return the rows that are a random sample of all, labelled or not; at most `limit`."""
+        return self._rows(np.arange(min(len(self), self.limit)))
+
+    def labelled(self) -> Rows:
+        """Return the rows that are a random sample of the labelled ones; at most `limit`."""
+        return self._rows(np.flatnonzero(self._labelled()))
+
+    def ceilings(self) -> dict[bool, np.uint64]:
+        """Return the priority above which no further row, labelled or not, can enter the sample."""
+        labelled = self._labelled()
+        found = {}
+        for kind in (True, False):
+            of_kind = np.flatnonzero(labelled == kind)
+            full = len(of_kind) >= self.limit
+            found[kind] = self.columns["priority"][of_kind[-1]] if full else HIGHEST
+        return found
+
+    def _labelled(self) -> NDArray[np.bool_]:
+        return np.asarray(self.columns.get("labelled", np.zeros(len(self), dtype=np.bool_)))
+
+    def _rows(self, positions: NDArray[np.int64]) -> Rows:
+        columns = {name: column[positions] for name, column in self.columns.items()}
+        return Rows(columns, self.limit)
 
 
 def priorities(ids: Iterable[str], seed: int) -> NDArray[np.uint64]:
@@ -140,16 +170,3 @@ def priorities(ids: Iterable[str], seed: int) -> NDArray[np.uint64]:
         digest.update(row_id.encode("utf-8", "surrogatepass"))
         values.append(int.from_bytes(digest.digest(), "big"))
     return np.array(values, dtype=np.uint64)
-
-
-def priority_ceiling(rows: int, limit: int) -> np.uint64:
-    """Return the priority up to which a row of a split of `rows` rows can be in its sample.
-
-    Rows above it are never kept, so that no shard holds or stores more than its part of the
-    sample. It lies six standard deviations above the expected share, so that fewer than `limit`
-    rows below it are a matter of 1 in 10^9 (the sample is then a few rows smaller, still random).
-    """
-    if rows <= limit:
-        return np.uint64(2**64 - 1)
-    share = min((limit + 6 * limit**0.5 + 6) / rows, 1.0)
-    return np.uint64(min(int(share * 2**64), 2**64 - 1))

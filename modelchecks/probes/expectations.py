@@ -33,7 +33,7 @@ def table(evidence: Evidence) -> pd.DataFrame:
     import numpy as np
     import pandas as pd
 
-    rows = evidence.rows.columns
+    rows = evidence.rows.uniform().columns
     order = np.argsort(rows["index"], kind="stable")
     frame = pd.DataFrame({"id": rows["id"][order]})
     labels = pd.Series(rows["label"][order], dtype="Int64")

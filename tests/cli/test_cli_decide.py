@@ -98,7 +98,7 @@ def test_what_the_evidence_does_not_hold_is_errored(bench, shell, gated):
 
 
 def test_evidence_that_is_gone_or_damaged_is_errored(bench, shell, gated):
-    for stored in (bench.folder / ".modelchecks").rglob("000000.parquet"):
+    for stored in (bench.folder / ".modelchecks").rglob("whole.parquet"):
         stored.write_bytes(stored.read_bytes()[:-10])
     done = shell("decide", gated, "--suite", "live.suite.yaml", code=3)
     assert "accuracy_drop[good] errored" in done.stdout
