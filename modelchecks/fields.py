@@ -213,8 +213,8 @@ class Reader:
         if number is None:
             return self.report(node, f"{what} must be written 5pp, 5% or 0.05, not {shown(node)}")
         share = number / 100 if unit else number
-        if number == 1 and not unit:
-            said = f"{what} is 1, which may be 1 % or all of it; write 1pp, 1% or 100%"
+        if str(value).strip() == "1":
+            said = f"{what} is 1, which may be 1 % or all of it; write 1pp, 1%, or 100%"
             return self.report(node, said)
         if 0 <= share <= 1:
             return share

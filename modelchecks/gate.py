@@ -1,8 +1,9 @@
 """Results become decisions here, and only here; the gate fails closed.
 
-A variant is `approved` only when at least one blocking case exists for it and every declared
-blocking case has a result that passed. A failed blocking case makes it `blocked`. Anything else
-(errored, inconclusive, missing, deselected, an unknown status) leaves it `undecided`.
+A variant is `approved` only when every declared blocking case has a result that passed, and at
+least one of them looked at the variant itself: data alone approves no model that nobody saw. A
+failed blocking case makes it `blocked`. Anything else (errored, inconclusive, missing, deselected,
+an unknown status) leaves it `undecided`.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ def _decide(variant: str, declared: Sequence[Case], results: Sequence[Result]) -
     for result in results:
         by_case.setdefault(result.case, []).append(result)
     failed, unsettled, passed = [], [], 0
+    own = {case.id for case in blocking if case.variant == variant}
     for case_id in ids:
         outcomes = by_case.get(case_id, [])
         if any(outcome.status == "failed" for outcome in outcomes):
@@ -47,7 +49,7 @@ def _decide(variant: str, declared: Sequence[Case], results: Sequence[Result]) -
         elif ids[case_id] > 1 or len(outcomes) != 1:
             unsettled.append(case_id)
         elif outcomes[0].status == "passed":
-            passed += 1
+            passed += case_id in own
         elif not (outcomes[0].status == "not_applicable" and outcomes[0].structural):
             unsettled.append(case_id)
     if failed:

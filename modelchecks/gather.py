@@ -76,7 +76,7 @@ def gather(
                 splits[name] = _stored(store, wanted, job.keys, failures)
         except EvidenceError as error:
             splits[name] = error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             splits[name] = _unexpected(f"split {name!r}", error)
     _of_one_model(splits)
     for request in plan.probes:
@@ -94,13 +94,13 @@ def gather(
                 probes[request] = _stored_outcome(store, request, key)
         except EvidenceError as error:
             probes[request] = error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             what = f"probe {request.probe!r} on split {request.split!r}"
             probes[request] = _unexpected(what, error)
     return Gathered(splits, probes, keys, probe_keys)
 
 
-def _unexpected(what: str, error: Exception) -> UnexpectedError:
+def _unexpected(what: str, error: BaseException) -> UnexpectedError:
     wrapped = UnexpectedError(f"{what}: {type(error).__name__}: {error}")
     wrapped.__cause__ = error
     return wrapped

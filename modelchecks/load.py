@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
-import runpy
-import traceback
 from pathlib import Path
 
 import yaml
@@ -13,6 +10,7 @@ import yaml
 from modelchecks.check import Check
 from modelchecks.errors import Problem, SuiteError
 from modelchecks.fields import Reader
+from modelchecks.python_suite import read_python
 from modelchecks.results import Location
 from modelchecks.suite import Suite
 from modelchecks.suite_file import SuiteReader
@@ -42,7 +40,8 @@ def read_suite(path: str | Path) -> tuple[Suite | None, list[Problem]]:
     except UnicodeDecodeError as error:
         return None, [Problem(str(path), 1, 1, f"is not UTF-8 text: {error}")]
     if path.suffix == ".py":
-        return _read_python(path, data)
+        suite, problems = read_python(path, data)
+        return suite, [*problems, *(advice(suite) if suite is not None else [])]
     reader = Reader(str(path), text)
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -90,27 +89,6 @@ def _knot(root: yaml.Node) -> tuple[yaml.Node, str] | None:
     return None
 
 
-def _read_python(path: Path, data: bytes) -> tuple[Suite | None, list[Problem]]:
-    """Run a `.py` suite, which must leave a Suite in the name `suite`."""
-    try:
-        found = runpy.run_path(str(path)).get("suite")
-        if not isinstance(found, Suite):
-            problem = Problem(str(path), 1, 1, "leaves no modelchecks.Suite in the name `suite`")
-            return None, [problem]
-        suite = dataclasses.replace(found, path=path, sha256=hashlib.sha256(data).hexdigest())
-        return suite, advice(suite)
-    except (Exception, SystemExit) as error:
-        # SystemExit as well: a suite that ends the process would end it with an exit code of 0.
-        frames = traceback.extract_tb(error.__traceback__)
-        inside = [frame.lineno or 1 for frame in frames if frame.filename == str(path)]
-        if isinstance(error, SyntaxError) and error.filename == str(path):
-            inside = [error.lineno or 1]
-        line = inside[-1] if inside else 1
-        source = "".join(data.decode("utf-8-sig").splitlines()[line - 1 : line])
-        said = f"raised {type(error).__name__}: {error}"
-        return None, [Problem(str(path), line, 1, said, source=source)]
-
-
 def advice(suite: Suite) -> list[Problem]:
     """Return warnings about a suite that is valid and yet cannot approve what it may seem to."""
     lines = suite.path.read_text(encoding="utf-8-sig").splitlines()
@@ -126,6 +104,12 @@ def advice(suite: Suite) -> list[Problem]:
         at = suite.checks[0].location if suite.checks else Location(str(suite.path), 1)
         message = "no check has severity block, so every variant stays undecided"
         found.append(warning(at, message))
+    elif all(declared.check.scope == "data" for declared in blocking):
+        message = (
+            "no check of severity block looks at a variant, so every variant stays undecided; data "
+            "alone approves no model"
+        )
+        found.append(warning(blocking[0].location, message))
     for split in suite.splits:
         judging = [d.id for d in blocking if _judged_split(d.check) == split.name]
         if judging and split.sampling == "unknown" and split.assume_random is None:

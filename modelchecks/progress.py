@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 Report = Callable[[str, int, int], None]
 
@@ -69,10 +69,14 @@ def _lines() -> Report:
         if done < total and now - told.get(name, started[name]) < _PLAIN_EVERY:
             return
         told[name] = now
-        print(
-            f"{name}: {done:,} of {total:,} rows, {now - started[name]:.1f} s",
-            file=sys.stderr,
-            flush=True,
-        )
+        seconds = now - started[name]
+        speed = f", {done / seconds:,.0f} rows/s" if seconds > 0.2 else ""
+        # A closed or full standard error is no reason to have no verdict.
+        with suppress(OSError, ValueError):
+            print(
+                f"{name}: {done:,} of {total:,} rows, {seconds:.1f} s{speed}",
+                file=sys.stderr,
+                flush=True,
+            )
 
     return report

@@ -159,31 +159,44 @@ def _siblings(folder: Path) -> Iterator[None]:
 
 
 def code_digest(reference: str, folder: Path) -> str:
-    """Return a digest of the source that `module:attribute` lives in, without importing it.
+    """Return a digest of the source that `module:attribute` may run, without importing it.
 
-    A package beside the suite is digested whole, a module with the modules and packages beside
-    it; an installed one by its file and name. Code that it imports from elsewhere is not seen.
+    Beside the suite: all modules there and all folders with modules. Elsewhere: the whole installed
+    package, by content, or by the sizes of its files where it was installed by a package manager.
+    Other packages that it imports are not seen, nor are data files that it reads.
     """
     digest = hashlib.sha256(reference.encode())
     for name, file in sorted(_sources(reference.partition(":")[0], folder).items()):
         digest.update(name.encode() + b"\0")
-        if file.is_file():
-            digest.update(hashlib.sha256(file.read_bytes()).digest())
+        with suppress(OSError):
+            if _MANAGED & set(file.parts):
+                digest.update(str(file.stat().st_size).encode())
+            else:
+                digest.update(hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()
+
+
+_MANAGED = {"site-packages", "dist-packages"}
 
 
 def _sources(module_name: str, folder: Path) -> dict[str, Path]:
     """Return the source files that a module may be made of, each by a name that is stable."""
     root, top = folder.resolve(), module_name.partition(".")[0]
     if _beside(module_name, folder) is None:
-        with suppress(ModuleNotFoundError):
-            spec = importlib.util.find_spec(module_name)
+        # Of the top alone: to find a submodule would import its parents.
+        with suppress(ModuleNotFoundError, ValueError):
+            spec = importlib.util.find_spec(top)
+            if spec is not None and spec.submodule_search_locations:
+                homes = [Path(home) for home in spec.submodule_search_locations]
+                return {
+                    file.relative_to(home).as_posix(): file
+                    for home in homes
+                    for file in home.rglob("*.py")
+                }
             if spec is not None and spec.origin is not None:
                 return {Path(spec.origin).name: Path(spec.origin)}
         return {}
-    files, folders = set[Path](), {root / top}
-    if not _is_package(_beside(top, folder)):
-        files |= set(root.glob("*.py"))
-        folders |= {file.parent for file in root.glob("*/__init__.py")}
-    files |= {file for inner in folders for file in inner.rglob("*.py")}
+    # Namespace folders too. What begins with a dot, such as a virtual environment, is no source.
+    folders = {root / top, *(file.parent for file in root.glob("[!.]*/*.py"))}
+    files = {*root.glob("*.py"), *(file for inner in folders for file in inner.rglob("*.py"))}
     return {file.relative_to(root).as_posix(): file for file in files}

@@ -12,12 +12,13 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, get_args, get_origin
 
 from modelchecks import __version__, gate
-from modelchecks.check import Outcome, ProbeRequest, View
+from modelchecks.check import Check, Outcome, ProbeRequest, View
 from modelchecks.errors import EvidenceError, RecordError, UnexpectedError
 from modelchecks.evidence import Evidence
+from modelchecks.fields import fields_of, markers
 from modelchecks.gather import Gathered, Progress, from_keys, gather
 from modelchecks.plan import Case, Plan, make_plan
 from modelchecks.report import record
@@ -71,6 +72,7 @@ def judge(plan: Plan, case: Case, gathered: Gathered) -> Result:
         plan.suite.classes,
     )
     try:
+        _two_samples(declared.check, view)
         outcome = _sound(declared.check.evaluate(view))
     except UnexpectedError as error:
         told = "".join(traceback.format_exception(error.__cause__ or error))
@@ -100,6 +102,24 @@ def judge(plan: Plan, case: Case, gathered: Gathered) -> Result:
         structural=outcome.structural,
         details=dict(outcome.details),
     )
+
+
+def _two_samples(check: Check, view: View) -> None:
+    """Raise where a check compares a split with itself under another name."""
+    names = [
+        str(getattr(check, name))
+        for name, hint in fields_of(type(check)).items()
+        if "split" in markers(hint) and get_origin(hint) is Annotated
+    ]
+    seen: dict[str, str] = {}
+    for name in names:
+        found = view.splits.get(name)
+        fingerprint = found.meta.get("fingerprint") if isinstance(found, Evidence) else None
+        if fingerprint is not None and (twin := seen.setdefault(str(fingerprint), name)) != name:
+            raise EvidenceError(
+                f"splits {twin!r} and {name!r} hold the same rows, so comparing them says nothing; "
+                "correct the path of one of them"
+            )
 
 
 def _sound(outcome: Outcome) -> Outcome:

@@ -53,6 +53,8 @@ class Scan:
             for facet, key in self.job.keys.items():
                 if (whole := self.store.whole(key)) is not None:
                     self.finished[facet] = whole
+                else:
+                    self.store.drop_damaged(key)
         if len(self.finished) < len(self.job.keys):
             self._gather()
         return {facet: self.finished[facet] for facet in self.job.keys if facet in self.finished}

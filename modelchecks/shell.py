@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import io
 import os
+import re
 import sys
 import tempfile
 import traceback
@@ -63,11 +64,9 @@ class Reports:
     @staticmethod
     def remove(folder: Path, but: Sequence[Any] = ()) -> None:
         """Remove reports of an earlier run: this one may not be taken to have said that."""
-        from modelchecks.report.write import FILES
+        from modelchecks.report.write import remove
 
-        for name, file in FILES.items():
-            if name not in but:
-                (folder / file).unlink(missing_ok=True)
+        remove(folder, but)
 
 
 @contextmanager
@@ -93,18 +92,31 @@ def suite_files(arguments: Sequence[str]) -> tuple[list[Path], list[int]]:
         path = Path(argument)
         paths = [path]
         if path.is_dir():
-            paths = sorted(
-                file
-                for file in path.rglob("*.suite.*")
-                if file.name.endswith(SUITE_SUFFIXES)
-                and not any(part.startswith(".") for part in file.relative_to(path).parts)
-            )
+            paths = _below(path)
             if not paths:
                 say(f"{path}: no suite file (*.suite.yaml) is in this folder, so nothing ran")
                 codes.append(gate_module.NOTHING)
         for file in paths:
             found.setdefault(file.resolve(), file)
     return list(found.values()), codes
+
+
+def _below(folder: Path) -> list[Path]:
+    """Return the suite files below a folder, through links too, as pytest would find them."""
+    found, been = [], set()
+    for root, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(root)
+        folders[:] = [] if real in been else sorted(f for f in folders if not f.startswith("."))
+        if real in been:
+            continue
+        been.add(real)
+        for name in sorted(files):
+            if name.endswith(SUITE_SUFFIXES) and not name.startswith("."):
+                found.append(Path(root) / name)
+            elif re.search(r"\.suites?\.", name, re.IGNORECASE):
+                known = ", ".join(SUITE_SUFFIXES)
+                say(f"{Path(root) / name}: passed over; suite files end in {known}")
+    return sorted(found)
 
 
 def tell(text: str) -> None:

@@ -78,6 +78,10 @@ class Store:
         for file in (*self._path(key).glob("[0-9]*.json"), *self._path(key).glob("[0-9]*.parquet")):
             file.unlink(missing_ok=True)
 
+    def drop_damaged(self, key: str) -> None:
+        """Remove what `whole` did not believe, so that it is told once."""
+        (self._path(key) / f"{WHOLE}.json").unlink(missing_ok=True)
+
     def shard(self, key: str, index: int) -> Evidence | None:
         """Return the stored evidence of one shard; None where it is absent or damaged."""
         return self._evidence(key, f"{index:06d}")

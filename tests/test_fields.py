@@ -55,7 +55,7 @@ def told(folder: Path, text: str) -> list[str]:
         ("1e-3", 0.001),
         ("1.e-3", 0.001),
         ("0", 0.0),
-        ("1", 1.0),
+        ("1.0", 1.0),
         ("100%", 1.0),
         ("0.5pp", 0.005),
         (".5", 0.5),
@@ -91,6 +91,8 @@ def test_a_share_is_read_in_every_form(text: str, share: float) -> None:
         ("-5%", "is not between 0 and 1"),
         ("101%", "is not between 0 and 1"),
         ("5", "did you mean 5pp?"),
+        ("1", "may be 1 % or all of it"),
+        ("'1'", "may be 1 % or all of it"),
         ("'12.5'", "did you mean 12.5pp?"),
         ("200", "is not between 0 and 1"),
     ],
@@ -105,7 +107,7 @@ def test_what_is_no_share_is_refused(text: str, said: str) -> None:
 @given(st.floats(0, 1), st.sampled_from(["", "pp", "%", " pp", " %"]))
 def test_every_number_between_0_and_1_is_a_share(share: float, unit: str) -> None:
     number = share * 100 if unit else share
-    value, _ = read(f"'{number!r}{unit}'", Share)
+    value, _ = read(f"{number!r}{unit}", Share)
     assert value == pytest.approx(min(number / 100, 1) if unit else share, rel=1e-12)
 
 

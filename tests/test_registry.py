@@ -224,11 +224,26 @@ def test_the_digest_of_a_module_follows_its_code_and_nothing_else(tmp_path: Path
 def test_the_digest_of_a_package_follows_all_of_it_from_any_of_its_modules(tmp_path: Path) -> None:
     package(tmp_path, "pack", init="", inner="X = 1\n", deep__leaf="Y = 1\n")
     for name in ("pack:X", "pack.inner:X"):
-        before = code_digest(name, tmp_path)
-        (tmp_path / "beside.py").write_text(name)
-        assert code_digest(name, tmp_path) == before
+        seen = {code_digest(name, tmp_path)}
         (tmp_path / "pack" / "deep" / "leaf.py").write_text(f"# {name}")
-        assert code_digest(name, tmp_path) != before
+        seen.add(code_digest(name, tmp_path))
+        # It may import what lies beside it, in a folder without `__init__.py` too.
+        (tmp_path / "beside.py").write_text(name)
+        seen.add(code_digest(name, tmp_path))
+        (tmp_path / "space").mkdir(exist_ok=True)
+        (tmp_path / "space" / "part.py").write_text(name)
+        seen.add(code_digest(name, tmp_path))
+        assert len(seen) == 4
+
+
+def test_the_digest_of_an_installed_package_follows_all_of_it(tmp_path, monkeypatch) -> None:
+    site = tmp_path / "site"
+    package(site, "zoo_", init="from zoo_.layers import X\n", layers="X = 1\n")
+    monkeypatch.syspath_prepend(str(site))
+    before = code_digest("zoo_:X", tmp_path / "suite")
+    (site / "zoo_" / "layers.py").write_text("X = 2\n")
+    assert code_digest("zoo_:X", tmp_path / "suite") != before
+    assert "zoo_" not in sys.modules
 
 
 def test_the_digest_does_not_depend_on_where_the_folder_lies(tmp_path: Path) -> None:

@@ -69,9 +69,11 @@ class FeatureDrift:
         columns = []
         for split in (self.reference, self.current):
             column = view.split(split).sample(FEATURE + name)
-            gaps = int(np.isnan(column).sum())
+            gaps = int((~np.isfinite(column)).sum())
             if gaps:
-                raise EvidenceError(f"feature {name!r} is NaN in {gaps} rows of split {split!r}")
+                raise EvidenceError(
+                    f"feature {name!r} is NaN or infinite in {gaps} rows of split {split!r}"
+                )
             columns.append(column)
         return stats.kolmogorov(*columns, alpha=level(self.confidence), features=features)
 

@@ -139,6 +139,9 @@ class Schema:
                 else:
                     broken.append(text)
         status: Status = "failed" if broken else "errored" if raised else "passed"
+        if status == "passed" and not met and self.image is None:
+            # All that was asked is of severity warning or info, and nothing of it held.
+            status = "inconclusive"
         parts = []
         if broken:
             parts.append(f"{len(broken)} not met: {listing(broken, 4)}")

@@ -121,8 +121,9 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     state = config.stash[STATE]
     for run, written in state.runs:
         from modelchecks.report import terminal
+        from modelchecks.report.text import one_line
 
-        terminalreporter.section(f"modelchecks: {run.suite['name']}")
+        terminalreporter.section(f"modelchecks: {one_line(str(run.suite['name']))}")
         # Line by line: where the terminal cannot show a sign, pytest escapes line ends as well.
         for line in terminal.verdicts(run).splitlines():
             terminalreporter.write_line(line)

@@ -146,9 +146,11 @@ class CaseItem(pytest.Item):
         session.plans[key], session.gathered[key] = plan, gathered
 
     def _outcome(self, result: Result) -> None:
+        from modelchecks.report.text import one_line
+
         policy = self.suite.policy
         word = "" if result.status == "failed" else f"{result.status}: "
-        text = f"{word}{result.message}\n  declared at {self._place()}"
+        text = f"{word}{one_line(result.message)}\n  declared at {self._place()}"
         if "traceback" in result.details:
             if self.config.get_verbosity() > 0:
                 text += f"\n{result.details['traceback']}"
@@ -157,7 +159,7 @@ class CaseItem(pytest.Item):
         if result.status == "passed":
             return
         if result.status == "not_applicable" and result.structural:
-            pytest.skip(result.message)
+            pytest.skip(one_line(result.message))
         if result.severity == "info":
             self.add_report_section("call", "modelchecks", text)
             return

@@ -38,6 +38,7 @@ class State:
     contexts: dict[str, Any] = field(default_factory=dict)
     runs: list[tuple[Run, Path | None]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    cleared: bool = False
 
 
 STATE = pytest.StashKey[State]()
@@ -74,6 +75,12 @@ class Controller:
         # Told twice (reruns, `--dist each`): a later pass does not undo what was no pass.
         if case not in results or results[case]["status"] == "passed":
             results[case] = told["result"]
+
+    def pytest_runtest_logstart(self) -> None:
+        """Clear the reports of an earlier session before the first test of this one."""
+        if self.state.collected and not self.state.cleared:
+            self.state.cleared = True
+            clear_reports(self.config, self.state)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
@@ -123,15 +130,41 @@ def conclude_suite(config: pytest.Config, state: State, key: str) -> Run:
 
 def write_reports(config: pytest.Config, run: Run, taken: set[str]) -> Path | None:
     """Write the reports if asked to, and return the path of the first."""
+    folder = _folder(config, str(run.suite["name"]), taken)
+    if folder is None:
+        return None
+    from modelchecks.report.write import write
+
+    return next(iter(write(run, folder).values()))
+
+
+def clear_reports(config: pytest.Config, state: State) -> None:
+    """Remove what an earlier session reported of these suites: this one may be killed."""
+    from modelchecks.errors import SuiteError
+    from modelchecks.load import load_suite
+    from modelchecks.report.write import remove
+
+    taken: set[str] = set()
+    for key in sorted(state.collected):
+        plan = state.plans.get(key)
+        # A controller of workers has collected nothing itself.
+        with contextlib.suppress(SuiteError, OSError):
+            suite = load_suite(key) if plan is None else plan.suite
+            folder = _folder(config, suite.name, taken)
+            if folder is not None:
+                remove(folder)
+
+
+def _folder(config: pytest.Config, suite: str, taken: set[str]) -> Path | None:
     given = config.getoption("modelchecks_report")
     named = given or config.getini("modelchecks_report")
     if not named:
         return None
-    from modelchecks.report.write import folder_name, write
+    from modelchecks.report.write import folder_name
 
     base = (config.invocation_params.dir if given else config.rootpath) / named
-    name, number = folder_name(str(run.suite["name"])), 1
+    name, number = folder_name(suite), 1
     while (folder := name if number == 1 else f"{name}-{number}") in taken:
         number += 1
     taken.add(folder)
-    return next(iter(write(run, base / folder).values()))
+    return Path(base / folder)

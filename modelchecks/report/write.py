@@ -22,12 +22,24 @@ FILES: dict[Format, str] = {
 
 def write(run: Run, folder: Path, formats: Sequence[Format] = FORMATS) -> dict[Format, Path]:
     """Write the run's reports into `folder`, overwriting; return the path of each format."""
-    written = {}
-    for name in formats:
-        path = folder / FILES[name]
-        record.write_text(path, render(run, name))
-        written[name] = path
-    return written
+    # All rendered before any is written: no page may speak of a run whose record is not there.
+    texts = {name: render(run, name) for name in formats}
+    paths = {name: folder / FILES[name] for name in texts}
+    try:
+        for name, text in texts.items():
+            record.write_text(paths[name], text)
+    except OSError:
+        for path in paths.values():
+            path.unlink(missing_ok=True)
+        raise
+    return paths
+
+
+def remove(folder: Path, but: Sequence[Format] = ()) -> None:
+    """Remove the reports in a folder, except some formats; what is not there is none."""
+    for name, file in FILES.items():
+        if name not in but:
+            (folder / file).unlink(missing_ok=True)
 
 
 def render(run: Run, name: Format) -> str:

@@ -92,4 +92,7 @@ class Inner:
 def inner(bench: Any, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Inner:
     """Runs pytest where the bench has its logs and suites."""
     monkeypatch.chdir(bench.folder)
+    # These tests may run in a worker themselves; what they start does not.
+    for name in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT"):
+        monkeypatch.delenv(name, raising=False)
     return Inner(bench.folder, pytester)

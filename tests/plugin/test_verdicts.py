@@ -193,7 +193,7 @@ def test_the_record_of_an_earlier_run_does_not_outlive_a_crash(bench, inner):
 def test_gathering_again_passes_the_store_by(bench, inner):
     bench.suite()
     inner.run()
-    stored = next(path for path in (inner.folder / ".modelchecks").rglob("000000.json"))
+    stored = next(path for path in (inner.folder / ".modelchecks").rglob("whole.json"))
     before = stored.stat().st_mtime_ns
     inner.run()
     assert stored.stat().st_mtime_ns == before
@@ -204,11 +204,12 @@ def test_gathering_again_passes_the_store_by(bench, inner):
 def test_damaged_evidence_is_told_and_gathered_again(bench, inner):
     bench.suite(variants=ONE)
     inner.run().assert_outcomes(passed=1)
-    for stored in (inner.folder / ".modelchecks").rglob("000000.json"):
+    for stored in (inner.folder / ".modelchecks").rglob("whole.json"):
         stored.write_text(stored.read_text().replace("0", "1", 1))
     result = inner.run(*REPORT)
-    result.assert_outcomes(passed=1, warnings=2)
-    result.stdout.fnmatch_lines(["*000000.json: damaged; gathering this evidence again"])
+    # Of two splits, the rows and the answers.
+    result.assert_outcomes(passed=1, warnings=4)
+    result.stdout.fnmatch_lines(["*whole.json: damaged; gathering this evidence again"])
     assert inner.verdicts() == {"good": "approved"}
 
 
