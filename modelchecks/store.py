@@ -80,7 +80,8 @@ class Store:
 
     def drop_damaged(self, key: str) -> None:
         """Remove what `whole` did not believe, so that it is told once."""
-        (self._path(key) / f"{WHOLE}.json").unlink(missing_ok=True)
+        with suppress(OSError):
+            (self._path(key) / f"{WHOLE}.json").unlink()
 
     def shard(self, key: str, index: int) -> Evidence | None:
         """Return the stored evidence of one shard; None where it is absent or damaged."""
