@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -97,11 +98,16 @@ class Store:
 
     def outcome(self, key: str) -> dict[str, Any] | None:
         """Return a probe's stored outcome; None where it is absent or damaged."""
-        return self._read(self.folder / "probes" / f"{key}.json")
+        body = self._read(self.folder / "probes" / f"{key}.json")
+        return None if body is None else dict(body["outcome"])
 
-    def save_outcome(self, key: str, outcome: Mapping[str, Any]) -> None:
-        """Write a probe's outcome."""
-        self._write(self.folder / "probes" / f"{key}.json", dict(outcome))
+    def save_outcome(
+        self, key: str, outcome: Mapping[str, Any], meta: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
+        """Write a probe's outcome; `meta` says what it is of."""
+        self._write(
+            self.folder / "probes" / f"{key}.json", {"outcome": dict(outcome), "meta": dict(meta)}
+        )
 
     def pace(self, key: str) -> dict[str, Any] | None:
         """Return how fast a model was measured to answer; None where it was not."""
@@ -141,7 +147,7 @@ class Store:
             meta = (self._peek(first) if first else None) or {}
             yield Entry(path, meta.get("meta", {}), *_usage(files), whole.exists())
         for path in sorted((self.folder / "probes").glob("*.json")):
-            yield Entry(path, {"facet": "probe", **(self._peek(path) or {})}, *_usage([path]), True)
+            yield Entry(path, (self._peek(path) or {}).get("meta", {}), *_usage([path]), True)
 
     def _peek(self, path: Path) -> dict[str, Any] | None:
         try:
