@@ -98,7 +98,7 @@ def make_plan(
         for split, kinds in needs.splits.items():
             facets.setdefault(split, set()).update(facets_of(kinds, case.variant))
         for probe in needs.probes:
-            probes[probe] = None
+            probes[probe.of(case.variant)] = None
     splits = tuple(
         SplitPlan(
             split.name,
