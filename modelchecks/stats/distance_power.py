@@ -90,5 +90,3 @@ def _categorical_beyond(limit: float, alpha: float, categories: int) -> float:
     between = joint - 2 / math.pi
     variance = (categories - 1) / categories / 4 * (one + (categories - 1) * between)
     return float(ndtr(-(room - mean) / math.sqrt(variance)))
-
-

@@ -1,8 +1,9 @@
 """Whether two samples of vectors come from one distribution, and which rows say that they do not.
 
-The squared maximum mean discrepancy under Gaussian kernels of several widths at once. How large it
-gets by chance is found by exchanging rows between the samples, so the answer is exact for any
-distribution: the widths are standardised by the same exchanges and the largest counts.
+The squared maximum mean discrepancy under several Gaussian kernels at once: of four widths, on the
+columns as they are and on columns of equal spread. How large it gets by chance is found by
+exchanging rows between the samples, so the answer is exact for any distribution: the kernels are
+standardised by the same exchanges and the largest counts.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from modelchecks.stats.interval import check_count
 Singles = NDArray[np.float32]
 Blocks = NDArray[Any] | Iterable[NDArray[Any]]
 
-WIDTHS = (4.0, 2.0, 1.0, 0.5, 0.25)
+WIDTHS = (2.0, 1.0, 0.5, 0.25)
 """Kernel widths in units of the median distance between rows."""
 EXACT_ROWS = 10_000
 """Both samples together; beyond, random features take the place of pairs."""
@@ -31,8 +32,9 @@ _AT_ONCE = 512
 class KernelTest:
     """Whether two samples differ: `p_value` of their being of one distribution.
 
-    `statistic` is the largest standardised discrepancy over the widths, `bandwidth` the width at
-    which it was found, in the rows' units, `discrepancy` the squared MMD there, free of bias (it
+    `statistic` is the largest standardised discrepancy over the kernels, `bandwidth` the width at
+    which it was found, in the rows' units or, where `equal_spread`, in standard deviations of the
+    columns; `discrepancy` is the squared MMD there, free of bias (it
     may be below 0). `reference_n` and `current_n` count the rows compared. `witness_reference` and
     `witness_current` have a number for each row of the arrays: the more positive, the more typical
     of the reference and the less of current; None where blocks were given. `method` is "pairs" or
@@ -42,6 +44,7 @@ class KernelTest:
     p_value: float
     statistic: float
     bandwidth: float
+    equal_spread: bool
     discrepancy: float
     reference_n: int
     current_n: int
@@ -61,15 +64,14 @@ def kernel_two_sample(
 ) -> KernelTest:
     """Return whether two samples of vectors differ in distribution, in any way, and where.
 
-    Arrays (rows, columns) of finite numbers; the columns are of one scale, as in an embedding
-    (others are standardised first). `bandwidths` replaces the grid around the median distance. The
-    p-value is (1 + #>=) / (1 + permutations), where rows are exchanged: it is at most alpha with
+    Arrays (rows, columns) of finite numbers. `bandwidths` replaces the kernels by others of these
+    widths, on the columns as they are. The p-value is (1 + #>=) / (1 + permutations), where rows are exchanged: it is at most alpha with
     probability alpha at most, at any n. A significant difference may be too small to matter:
     `domain_auc` says how large it is.
 
     Up to 10,000 rows all pairs are compared, and all exchanges are one matrix product. Beyond, or
     where an iterable of blocks (arrays of rows, in any number) is given, 128 random features for
-    each width take the place of pairs, and groups of equally many consecutive rows are exchanged:
+    each kernel take the place of pairs, and groups of equally many consecutive rows are exchanged:
     one pass, in time linear in the rows and in memory that does not depend on them. Of a sample
     over 64 times as large as the other, the first rows are taken. Raises ValueError.
 
@@ -131,13 +133,36 @@ def exchanges(n: int, m: int, permutations: int, draw: np.random.Generator) -> S
     return weights
 
 
-def largest_standardised(
-    values: NDArray[np.float64], least: float
-) -> tuple[float, float, int]:
-    """Return the p-value, the statistic and the width that it comes from.
+@dataclass(frozen=True, slots=True)
+class Kernels:
+    """Gaussian kernels of several widths on columns multiplied by `scale`."""
 
-    `values` (widths, 1 + permutations), the first column of the samples as they are. A width whose
-    values spread less than `least` (rounding) says nothing.
+    scale: Singles
+    widths: tuple[float, ...]
+
+
+def kernel_grid(
+    rows: Singles, bandwidths: Sequence[float] | None, draw: np.random.Generator
+) -> list[Kernels]:
+    """Return the kernels for rows like these: the columns as they are, and of equal spread."""
+    as_they_are = np.ones(rows.shape[1], dtype=np.float32)
+    if bandwidths is not None:
+        return [Kernels(as_they_are, tuple(float(width) for width in bandwidths))]
+    spread = rows.std(axis=0, dtype=np.float64)
+    varies = spread > 1e-6 * max(float(spread.max()), 1e-30)
+    equal = np.where(varies, 1 / np.where(varies, spread, 1), 0).astype(np.float32)
+    found = []
+    for scale in (as_they_are, equal):
+        middle = median_distance(rows * scale, draw)
+        found.append(Kernels(scale, tuple(width * middle for width in WIDTHS)))
+    return found
+
+
+def largest_standardised(values: NDArray[np.float64], least: float) -> tuple[float, float, int]:
+    """Return the p-value, the statistic and the kernel that it comes from.
+
+    `values` (kernels, 1 + permutations), the first column of the samples as they are. A kernel
+    whose values spread less than `least` (rounding) says nothing.
     """
     spread = values.std(axis=1, keepdims=True)
     says = spread > least
@@ -158,25 +183,28 @@ def _pairs(
 ) -> KernelTest:
     n, m = len(x), len(y)
     rows = np.concatenate([x, y])
-    if bandwidths is None:
-        middle = median_distance(rows, draw)
-        bandwidths = [width * middle for width in WIDTHS]
+    grid = kernel_grid(rows, bandwidths, draw)
     rows = rows - rows.mean(axis=0)
     weights = exchanges(n, m, permutations, draw)
-    squares = (rows**2).sum(1)
-    values = np.zeros((len(bandwidths), 1 + permutations))
-    means = np.zeros((len(bandwidths), n + m, 2), dtype=np.float32)
+    widths = [width for kernels in grid for width in kernels.widths]
+    values = np.zeros((len(widths), 1 + permutations))
+    means = np.zeros((len(widths), n + m, 2), dtype=np.float32)
     sides = np.zeros((n + m, 2), dtype=np.float32)
     sides[:n, 0], sides[n:, 1] = 1, 1
-    for start in range(0, n + m, _AT_ONCE):
-        here = slice(start, start + _AT_ONCE)
-        apart = squares[here, None] + squares - 2 * rows[here] @ rows.T
-        np.maximum(apart, 0, out=apart)
-        # A row is no evidence about itself, and the diagonal is the same in every exchange.
-        np.fill_diagonal(apart[:, start:], np.inf)
-        for number, kernel in enumerate(_kernels(apart, bandwidths)):
-            values[number] += np.einsum("pr,pr->p", weights @ kernel.T, weights[:, here])
-            means[number, here] = kernel @ sides
+    number = 0
+    for kernels in grid:
+        scaled = rows * kernels.scale
+        squares = (scaled**2).sum(1)
+        for start in range(0, n + m, _AT_ONCE):
+            here = slice(start, start + _AT_ONCE)
+            apart = squares[here, None] + squares - 2 * scaled[here] @ scaled.T
+            np.maximum(apart, 0, out=apart)
+            # A row is no evidence about itself, and the diagonal is the same in every exchange.
+            np.fill_diagonal(apart[:, start:], np.inf)
+            for place, kernel in enumerate(_kernels(apart, kernels.widths), number):
+                values[place] += np.einsum("pr,pr->p", weights @ kernel.T, weights[:, here])
+                means[place, here] = kernel @ sides
+        number += len(kernels.widths)
     p_value, statistic, best = largest_standardised(values, 1e-6 * (1 / n + 1 / m))
     sums = means[best].astype(np.float64)
     within = [sums[:n, 0].sum() / max(n * (n - 1), 1), sums[n:, 1].sum() / max(m * (m - 1), 1)]
@@ -186,7 +214,8 @@ def _pairs(
     return KernelTest(
         p_value,
         statistic,
-        float(bandwidths[best]),
+        widths[best],
+        best >= len(grid[0].widths),
         float(sum(within) - 2 * sums[:n, 1].sum() / (n * m)),
         n,
         m,

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from modelchecks.stats.interval import Floats
 from modelchecks.stats.kernel import (
-    WIDTHS,
     Blocks,
+    Kernels,
     KernelTest,
     Singles,
     exchanges,
+    kernel_grid,
     largest_standardised,
-    median_distance,
     rows_of,
 )
 
@@ -45,11 +45,10 @@ def features_test(
     x, y = (block for block in first if block is not None)
     if x.shape[1] != y.shape[1]:
         raise ValueError(f"current: has {y.shape[1]} columns, reference has {x.shape[1]}")
-    if bandwidths is None:
-        pilot = min(len(x), len(y), 1000)
-        middle = median_distance(np.concatenate([x[:pilot], y[:pilot]]), draw)
-        bandwidths = [width * middle for width in WIDTHS]
-    map_ = _FeatureMap(x.shape[1], bandwidths, draw)
+    pilot = min(len(x), len(y), 1000)
+    grid = kernel_grid(np.concatenate([x[:pilot], y[:pilot]]), bandwidths, draw)
+    widths = [width for kernels in grid for width in kernels.widths]
+    map_ = _FeatureMap(grid, draw)
     sums = [_Sums(map_), _Sums(map_)]
     for one, block in zip(sums, (x, y), strict=True):
         one.add(block)
@@ -71,18 +70,19 @@ def features_test(
     middle_of_all = everything.mean(axis=0)
     centred = (everything - middle_of_all).astype(np.float32)
     weights = exchanges(len(a), len(b), permutations, draw)
-    means = (weights @ centred).reshape(1 + permutations, len(bandwidths), -1)
+    means = (weights @ centred).reshape(1 + permutations, len(widths), -1)
     values = np.square(means, dtype=np.float64).sum(axis=2).T
     n, m = len(a) * size, len(b) * size
     p_value, statistic, best = largest_standardised(values, 1e-6 * (1 / n + 1 / m))
-    direction = np.zeros((len(bandwidths), 2 * FREQUENCIES))
-    direction[best] = (a.mean(axis=0) - b.mean(axis=0)).reshape(len(bandwidths), -1)[best] / size
+    direction = np.zeros((len(widths), 2 * FREQUENCIES))
+    direction[best] = (a.mean(axis=0) - b.mean(axis=0)).reshape(len(widths), -1)[best] / size
     arrays = isinstance(reference, np.ndarray) and isinstance(current, np.ndarray)
     return KernelTest(
         p_value,
         statistic,
-        float(bandwidths[best]),
-        _unbiased(a, b, size, best, len(bandwidths)),
+        widths[best],
+        best >= len(grid[0].widths),
+        _unbiased(a, b, size, best, len(widths)),
         n,
         m,
         permutations,
@@ -98,7 +98,9 @@ def _unbiased(a: Floats, b: Floats, size: int, best: int, widths: int) -> float:
         sums.reshape(len(sums), widths, -1)[:, best].astype(np.float64) / size for sums in (a, b)
     )
     chance = sum(
-        float(part.var(axis=0, ddof=1).sum()) / len(part) for part in (first, second) if len(part) > 1
+        float(part.var(axis=0, ddof=1).sum()) / len(part)
+        for part in (first, second)
+        if len(part) > 1
     )
     return float(np.square(first.mean(axis=0) - second.mean(axis=0)).sum()) - chance
 
@@ -106,12 +108,15 @@ def _unbiased(a: Floats, b: Floats, size: int, best: int, widths: int) -> float:
 class _FeatureMap:
     """Cosines and sines whose products are the kernels, on average."""
 
-    def __init__(
-        self, columns: int, bandwidths: Sequence[float], draw: np.random.Generator
-    ) -> None:
-        turns = [draw.standard_normal((columns, FREQUENCIES)) / width for width in bandwidths]
+    def __init__(self, grid: Sequence[Kernels], draw: np.random.Generator) -> None:
+        turns = [
+            kernels.scale[:, None] * draw.standard_normal((len(kernels.scale), FREQUENCIES)) / width
+            for kernels in grid
+            for width in kernels.widths
+        ]
         self.frequencies = np.concatenate(turns, axis=1).astype(np.float32)
-        self.widths = len(bandwidths)
+        self.widths = len(turns)
+        self.features = 2 * FREQUENCIES * self.widths
 
     def __call__(self, rows: Singles) -> Singles:
         """Return (rows, widths * 2 * FREQUENCIES), each width's features together."""
@@ -144,31 +149,37 @@ class _Sums:
         self._map = map_
         self._sums: list[Singles] = []
         self._count = 0
-        self._open: Singles = np.zeros((0, 0), dtype=np.float32)
+        self._open = np.zeros(map_.features, dtype=np.float32)
+        self._begun = 0
 
     def add(self, rows: Singles) -> None:
         self.rows += len(rows)
         features = self._map(rows)
-        if len(self._open):
-            features = np.concatenate([self._open, features])
-        whole = len(features) // self.size
-        used = whole * self.size
-        if whole:
-            self._append(features[:used].reshape(whole, self.size, -1).sum(axis=1))
-        self._open = features[used:].copy()
-        while self._count >= 2 * GROUPS:
-            self._sums, self._count = [self.groups(2 * self.size)], self._count // 2
-            self.size *= 2
-            # An odd group left over would be lost: its rows are among the newest, and few.
+        while len(features):
+            if self._begun or len(features) < self.size:
+                used = min(self.size - self._begun, len(features))
+                self._open += features[:used].sum(axis=0)
+                self._begun += used
+                if self._begun == self.size:
+                    self._append(self._open[None].copy())
+                    self._open[:], self._begun = 0, 0
+            else:
+                whole = min(len(features) // self.size, 2 * GROUPS - self._count)
+                used = whole * self.size
+                self._append(features[:used].reshape(whole, self.size, -1).sum(axis=1))
+            features = features[used:]
 
     def _append(self, sums: Singles) -> None:
         self._sums.append(sums)
         self._count += len(sums)
+        if self._count == 2 * GROUPS:
+            self._sums, self._count = [self.groups(2 * self.size)], GROUPS
+            self.size *= 2
 
     def groups(self, size: int) -> Singles:
         """Return the sums of whole groups of that size, a power of two times the present one."""
         together = size // self.size
-        sums = np.concatenate(self._sums) if self._sums else np.zeros((0, 1), dtype=np.float32)
+        sums = np.concatenate([*self._sums, np.zeros((0, self._map.features), dtype=np.float32)])
         whole = len(sums) // together
         return sums[: whole * together].reshape(whole, together, -1).sum(axis=1)
 
