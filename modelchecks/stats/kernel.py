@@ -34,8 +34,8 @@ class KernelTest:
 
     `statistic` is the largest standardised discrepancy over the kernels, `bandwidth` the width at
     which it was found, in the rows' units or, where `equal_spread`, in standard deviations of the
-    columns; `discrepancy` is the squared MMD there, free of bias (it
-    may be below 0). `reference_n` and `current_n` count the rows compared. `witness_reference` and
+    columns; `discrepancy` is the squared MMD there, free of bias (it may be below 0).
+    `reference_n` and `current_n` count the rows compared. `witness_reference` and
     `witness_current` have a number for each row of the arrays: the more positive, the more typical
     of the reference and the less of current; None where blocks were given. `method` is "pairs" or
     "random features".
@@ -65,9 +65,9 @@ def kernel_two_sample(
     """Return whether two samples of vectors differ in distribution, in any way, and where.
 
     Arrays (rows, columns) of finite numbers. `bandwidths` replaces the kernels by others of these
-    widths, on the columns as they are. The p-value is (1 + #>=) / (1 + permutations), where rows are exchanged: it is at most alpha with
-    probability alpha at most, at any n. A significant difference may be too small to matter:
-    `domain_auc` says how large it is.
+    widths, on the columns as they are. The p-value is (1 + #>=) / (1 + permutations), where rows
+    are exchanged: it is at most alpha with probability alpha at most, at any n. A significant
+    difference may be too small to matter: `domain_auc` says how large it is.
 
     Up to 10,000 rows all pairs are compared, and all exchanges are one matrix product. Beyond, or
     where an iterable of blocks (arrays of rows, in any number) is given, 128 random features for
