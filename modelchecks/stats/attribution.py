@@ -91,9 +91,11 @@ def drop_attribution(
     draw = np.random.default_rng(seed)
     again: list[Floats] = []
     for _ in range(resamples):
-        counts = draw.multinomial(n, np.full(n, 1 / n)), draw.multinomial(m, np.full(m, 1 / m))
-        if counts[1][made.known].sum():
-            again.append(shares(made, counts[0] * 1.0, counts[1] * 1.0, start)[0])
+        offline, live = (
+            draw.multinomial(rows, np.full(rows, 1 / rows)).astype(np.float64) for rows in (n, m)
+        )
+        if live[made.known].any():
+            again.append(shares(made, offline, live, start)[0])
     spread = np.array(again).std(axis=0, ddof=1)
     found = [_estimate(*pair, alpha, m) for pair in zip(value, spread, strict=True)]
     new = sides[1].features[unseen_rows(made, start)]
@@ -101,15 +103,26 @@ def drop_attribution(
         kolmogorov(*pair).value if len(new) else 0.0
         for pair in zip(sides[0].features.T, new.T, strict=True)
     ]
-    return DropAttribution(*found[:5], tuple(found[7:]), found[5], found[6], tuple(distances))
+    total, label, covariate, unseen, rest, together, share, *features = found
+    return DropAttribution(
+        total, label, covariate, unseen, rest, tuple(features), together, share, tuple(distances)
+    )
 
 
 def _estimate(value: float, spread: float, alpha: float, n: int) -> Estimate:
     from scipy.special import ndtri
 
     wide, one = float(ndtri(0.975)) * spread, float(ndtri(1 - alpha)) * spread
-    limits = (value - wide, value + wide, value - one, value + one)
-    return Estimate(float(value), *map(float, limits), alpha, n, "bootstrap")
+    return Estimate(
+        float(value),
+        float(value - wide),
+        float(value + wide),
+        float(value - one),
+        float(value + one),
+        alpha,
+        n,
+        "bootstrap",
+    )
 
 
 def _side(features: Any, labels: Any, correct: Any, name: str) -> Split:

@@ -32,7 +32,7 @@ def rows_needed(
     Source: given where a Brownian bridge is largest, how large it is has Maxwell's distribution.
 
     >>> rows_needed(15, margin=0.1, reference_n=100_000)
-    621
+    560
     """
     check_count(features, "features", least=0)
     for number in categories:
@@ -45,19 +45,47 @@ def rows_needed(
     check_alpha(alpha)
     if reference_n is not None:
         check_count(reference_n, "reference_n")
+    squared = (margin / _together(features, categories, alpha, probability)) ** 2
+    if reference_n is None:
+        return math.ceil(2 / squared)
+    rest = squared - 1 / reference_n
+    return math.ceil(1 / rest) if rest > 0 else None
+
+
+def margin_in_reach(
+    features: int,
+    reference_n: int,
+    current_n: int,
+    *,
+    alpha: float = 0.05,
+    probability: float = 0.8,
+) -> float:
+    """Return the smallest margin that unshifted features pass with `probability`.
+
+    The inverse of `rows_needed`. Raises ValueError that names the argument.
+
+    >>> round(margin_in_reach(15, 1114, 1114), 3)
+    0.1
+    """
+    check_count(features, "features")
+    check_count(reference_n, "reference_n")
+    check_count(current_n, "current_n")
+    check_alpha(alpha)
+    if not 0 < probability < 1:
+        raise ValueError(f"probability: {probability} is not between 0 and 1")
+    return _together(features, (), alpha, probability) * math.sqrt(1 / reference_n + 1 / current_n)
+
+
+def _together(features: int, categories: Sequence[int], alpha: float, probability: float) -> float:
+    """Return what all upper bounds, in units of sqrt(1/n + 1/m), stay within with `probability`."""
     low, high = 1e-6, 60.0
-    # What all distances, in units of sqrt(1/n + 1/m), stay within together.
     for _ in range(60):
         middle = (low + high) / 2
         together = (1 - _numeric_beyond(middle, alpha)) ** features
         for number in categories:
             together *= 1 - _categorical_beyond(middle, alpha, number)
         low, high = (low, middle) if together >= probability else (middle, high)
-    squared = (margin / high) ** 2
-    if reference_n is None:
-        return math.ceil(2 / squared)
-    rest = squared - 1 / reference_n
-    return math.ceil(1 / rest) if rest > 0 else None
+    return high
 
 
 def _numeric_beyond(limit: float, alpha: float) -> float:

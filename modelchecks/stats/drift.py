@@ -121,8 +121,8 @@ def permutation_p_value(
     check_count(permutations, "permutations")
     draw = np.random.default_rng(seed)
     if kind == "categorical":
-        tables = _tables(reference, current)
-        return _exchanged(*tables[1:], kind, permutations, draw)
+        _, first, second = _tables(reference, current)
+        return _exchanged(first, second, kind, permutations, draw)
     a, gaps_a = _present(reference, "reference", order)
     b, gaps_b = _present(current, "current", order)
     found = []
@@ -132,11 +132,11 @@ def permutation_p_value(
         _, cell = np.unique(np.concatenate([a, b]), return_inverse=True)
         cell = cell * min(CELLS, cell.max() + 1) // (cell.max() + 1)
         count = int(cell.max()) + 1
-        counts = (np.bincount(part, minlength=count) for part in np.split(cell, [len(a)]))
-        found.append(_exchanged(*counts, kind, permutations, draw))
+        first, second = (np.bincount(p, minlength=count) for p in np.split(cell, [len(a)]))
+        found.append(_exchanged(first, second, kind, permutations, draw))
     if gaps_a + gaps_b:
-        counts = (np.array([len(a), gaps_a]), np.array([len(b), gaps_b]))
-        found.append(_exchanged(*counts, "categorical", permutations, draw))
+        first, second = np.array([len(a), gaps_a]), np.array([len(b), gaps_b])
+        found.append(_exchanged(first, second, "categorical", permutations, draw))
     return min(1.0, len(found) * min(found))
 
 
