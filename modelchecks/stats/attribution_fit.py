@@ -159,5 +159,5 @@ def _ridge(x: Floats, y: Floats, weight: Floats) -> Floats:
     products[np.diag_indices_from(products)] += (
         1e-3 * max(float(np.trace(products)), 1e-9) / len(products)
     )
-    slopes: Floats = np.linalg.solve(products, (centred * weight[:, None]).T @ (y - weight @ y))
-    return slopes
+    target = (centred * weight[:, None]).T @ (y - weight @ y)
+    return np.asarray(np.linalg.solve(products, target), dtype=np.float64)

@@ -65,7 +65,7 @@ def features_test(
             raise ValueError(f"{('reference', 'current')[side]}: has blocks of unequal columns")
         sums[side].add(block)
     size = max(one.size for one in sums)
-    a, b = (one.groups(size) for one in sums)
+    a, b = sums[0].groups(size), sums[1].groups(size)
     everything = np.concatenate([a, b]) / size
     middle_of_all = everything.mean(axis=0)
     centred = (everything - middle_of_all).astype(np.float32)
@@ -92,7 +92,7 @@ def features_test(
     )
 
 
-def _unbiased(a: Floats, b: Floats, size: int, best: int, widths: int) -> float:
+def _unbiased(a: Singles, b: Singles, size: int, best: int, widths: int) -> float:
     """Return the squared MMD at a width, less what the rows' own spread adds."""
     first, second = (
         sums.reshape(len(sums), widths, -1)[:, best].astype(np.float64) / size for sums in (a, b)
@@ -181,7 +181,8 @@ class _Sums:
         together = size // self.size
         sums = np.concatenate([*self._sums, np.zeros((0, self._map.features), dtype=np.float32)])
         whole = len(sums) // together
-        return sums[: whole * together].reshape(whole, together, -1).sum(axis=1)
+        found: Singles = sums[: whole * together].reshape(whole, together, -1).sum(axis=1)
+        return found
 
 
 def _blocks(rows: Blocks, name: str) -> Iterator[Singles]:
