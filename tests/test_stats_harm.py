@@ -14,7 +14,7 @@ CLASSES = 4
 
 
 def world(draw, n, *, blur=0.0, prior=None):
-    """Return (probabilities of three variants, labels): each sees the class, the more blurred less."""
+    """Return (probabilities of three variants, labels): the more blurred, the less is seen."""
     labels = draw.choice(CLASSES, n, p=prior)
     shared = draw.normal(size=(n, CLASSES))
     # One class is harder than the others: a shift towards it is harm without any blur.

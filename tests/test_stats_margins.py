@@ -21,7 +21,8 @@ class TestNatural:
     def test_is_the_largest_distance_of_a_day_freed_of_chance(self):
         draw = np.random.default_rng(0)
         found = [propose_margins(*days(draw, 0.0), current_n=5000)[0].natural for _ in range(30)]
-        assert np.median(found) < 0.02  # the largest of six, of nothing
+        assert np.median(found) < 0.015
+        assert max(found) < 0.05
         one = propose_margins(*days(draw, 0.4), current_n=5000)[0]
         # The last day against the five others.
         others = [norm(0.4 * c).cdf for c in np.linspace(-1, 1, 6)[:-1]]

@@ -26,17 +26,18 @@ def series(draw, accuracies, n=100):
 
 
 class TestAccuracy:
+    @pytest.mark.slow
     def test_false_alarms_over_the_whole_series(self):
         # Every day exactly at the margin, 60 days: a rule of 5 % a day alarms nearly always.
-        draw, runs = np.random.default_rng(0), 300
+        draw, runs = np.random.default_rng(0), 150
         alarms = naive = 0
         for _ in range(runs):
             given = series(draw, [0.89] * 60)
             found = accuracy_windows(*given, max_drop=0.05)
             alarms += found.alarm is not None
-            naive += any(
-                decide(proportion_drop(*given[:2], int(x), 100), 0.05) == "failed" for x in given[2]
-            )
+            # The worst day by the rule of one day.
+            worst = proportion_drop(*given[:2], int(given[2].min()), 100)
+            naive += decide(worst, 0.05) == "failed"
         assert alarms / runs <= 0.053 + 3 * math.sqrt(0.05 * 0.95 / runs)
         assert naive / runs > 0.8
 
@@ -104,6 +105,7 @@ class TestAccuracy:
 
 
 class TestDrift:
+    @pytest.mark.slow
     def test_false_alarms_over_the_whole_series(self):
         # Three features at exactly the margin, 20 days.
         draw, runs, alarms = np.random.default_rng(3), 120, 0

@@ -19,8 +19,6 @@ FEWEST_ROWS = 50
 """Rows of a group below which its distance is mostly chance."""
 HEADROOM = 1.5
 """Times the natural variation, where nothing is known of what costs accuracy."""
-MEAN_BY_CHANCE = math.sqrt(math.pi / 2) * math.log(2)
-"""Mean Kolmogorov distance of two samples alike, in units of sqrt(1/n + 1/m)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +26,10 @@ class ProposedMargin:
     """A margin for the Kolmogorov distance of one feature, with the reason for it.
 
     `natural` is the largest distance between a group of the reference and the other groups, freed
-    of what chance adds, and `group` that group; `costly` the distance at which the battery loses
-    `max_drop`, None where it never does or there is no battery; `in_reach` the smallest margin that
-    so many rows can show. `separates`: the margin lies above natural variation and above what is
-    in reach, and not beyond what is costly.
+    of what the largest is by chance, and `group` that group; `costly` the distance at which the
+    battery loses `max_drop`, None where it never does or there is no battery; `in_reach` the
+    smallest margin that so many rows can show. `separates`: the margin lies above natural variation
+    and above what is in reach, and not beyond what is costly.
     """
 
     feature: str
@@ -87,7 +85,7 @@ def propose_margins(
     reach = margin_in_reach(count, len(table), current_n)
     proposed = []
     for i, name in enumerate(labels):
-        apart = [_natural(table[of == g, i], table[of != g, i]) for g in large]
+        apart = [_natural(table[of == g, i], table[of != g, i], len(large)) for g in large]
         most = int(np.argmax(apart))
         costly = None
         if curve is not None and max_drop is not None:
@@ -128,10 +126,11 @@ def _proposal(
     return ProposedMargin(name, margin, natural, group, costly, reach, separates, reason)
 
 
-def _natural(own: Floats, others: Floats) -> float:
-    """Return the distance of two samples, less in squares what chance adds on average."""
+def _natural(own: Floats, others: Floats, groups: int) -> float:
+    """Return the distance of two samples, less in squares the largest of so many by chance."""
     value = kolmogorov(own, others).value
-    chance = MEAN_BY_CHANCE**2 * (1 / len(own) + 1 / len(others))
+    # The median of that largest one, by the tail of Kolmogorov's law.
+    chance = math.log(2 / (1 - 0.5 ** (1 / groups))) / 2 * (1 / len(own) + 1 / len(others))
     return math.sqrt(max(value**2 - chance, 0.0))
 
 

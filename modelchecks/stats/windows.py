@@ -109,7 +109,9 @@ def accuracy_windows(
     worst = float(clopper_pearson(offline_correct, offline_n, alpha=alpha / 10)[0]) - max_drop
     evidence, starts = _evidence(x, n, min(max(worst, 1e-9), 1 - 1e-9))
     enough = -math.log(0.4 * alpha)
-    alarms = (evidence >= enough) | np.array([status == "failed" for status in statuses])
+    alarms = (evidence >= enough) | np.array(
+        [status == "failed" for status in statuses], dtype=np.bool_
+    )
     alarm = int(np.argmax(alarms)) if alarms.any() else None
     last = len(x) - 1 if alarm is None else alarm
     since = int(starts[last]) if len(x) and evidence[last] > 0 else None
