@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from modelchecks.stats.distance import kolmogorov as kolmogorov
     from modelchecks.stats.distance import kuiper as kuiper
     from modelchecks.stats.distance import total_variation as total_variation
+    from modelchecks.stats.distance_power import margin_in_reach as margin_in_reach
     from modelchecks.stats.distance_power import rows_needed as rows_needed
     from modelchecks.stats.domain import DomainAuc as DomainAuc
     from modelchecks.stats.domain import domain_auc as domain_auc
@@ -161,6 +162,7 @@ _HOME = {
     "label_shift": "bbse",
     "labels_needed": "power",
     "labels_needed_floor": "power",
+    "margin_in_reach": "distance_power",
     "metric": "metrics",
     "metric_drop": "difference",
     "newcombe": "interval",

@@ -8,7 +8,7 @@ standardised by the same exchanges and the largest counts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from modelchecks.stats.interval import check_count
 
 Singles = NDArray[np.float32]
-Blocks = NDArray[Any] | Iterable[NDArray[Any]]
+Blocks = NDArray[Any] | Iterable[NDArray[Any]] | Callable[[], Iterable[NDArray[Any]]]
 
 WIDTHS = (2.0, 1.0, 0.5, 0.25)
 """Kernel widths in units of the median distance between rows."""
@@ -70,10 +70,10 @@ def kernel_two_sample(
     difference may be too small to matter: `domain_auc` says how large it is.
 
     Up to 10,000 rows all pairs are compared, and all exchanges are one matrix product. Beyond, or
-    where an iterable of blocks (arrays of rows, in any number) is given, 128 random features for
-    each kernel take the place of pairs, and groups of equally many consecutive rows are exchanged:
-    one pass, in time linear in the rows and in memory that does not depend on them. Of a sample
-    over 64 times as large as the other, the first rows are taken. Raises ValueError.
+    where blocks are given (an iterable of arrays of rows, or a function returning one), 128 random
+    features for each kernel take the place of pairs, and groups of equally many consecutive rows
+    are exchanged: one pass, in time linear in the rows and in memory that does not depend on them.
+    Of a sample over 64 times as large as the other, the first rows are taken. Raises ValueError.
 
     Source: Gretton et al. (2012), JMLR 13, 723-773; several widths, Biggs, Schrab and Gretton
     (2023), NeurIPS; random features, Zhao and Meng (2015), Neural Computation 27, 1345-1372.

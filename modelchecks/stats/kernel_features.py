@@ -187,7 +187,9 @@ class _Sums:
 
 def _blocks(rows: Blocks, name: str) -> Iterator[Singles]:
     """Yield rows, a few thousand at once."""
-    parts: Iterable[NDArray[Any]] = [rows] if isinstance(rows, np.ndarray) else rows
+    parts: Iterable[NDArray[Any]] = [rows] if isinstance(rows, np.ndarray) else []
+    if not isinstance(rows, np.ndarray):
+        parts = rows() if callable(rows) else rows
     for part in parts:
         for start in range(0, len(part), _AT_ONCE):
             yield rows_of(part[start : start + _AT_ONCE], name)
