@@ -159,9 +159,9 @@ def made_of(runs: Path, cache: Path) -> list[str]:
         "severity 1, shirts x 1.6": "images and classes",
     }
     lines = [
-        "What the baseline's drop is made of, in points, at 5,000 live rows (95 % intervals), by",
-        f"the features {', '.join(DEFAULT)}; the last column is how far those of the unseen rows are",
-        "from offline's.",
+        "What the baseline's drop is made of, in points, at 5,000 live rows (95 % intervals),",
+        f"by {', '.join(DEFAULT)}; the last column is how far these are from offline",
+        "in the unseen rows.",
         "",
         "| environment | planted | total | classes | inputs | unseen | rest | features |",
         "|---|---|---|---|---|---|---|---|",
