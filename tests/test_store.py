@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from modelchecks import load_suite, run_suite
 from modelchecks.evidence import Evidence
+from modelchecks.totals import Rows, Totals
 from modelchecks.report import record
 from modelchecks.run import judge_again, suite_store
 from modelchecks.store import Store, default_folder
-from modelchecks.totals import Rows, Totals
 
 KEY = "ab" * 32
 
