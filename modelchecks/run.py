@@ -23,7 +23,7 @@ from modelchecks.gather import Gathered, Progress, from_keys, gather
 from modelchecks.plan import Case, Plan, make_plan
 from modelchecks.report import record
 from modelchecks.results import Result, Run, Status
-from modelchecks.stats.estimate import Estimate
+from modelchecks.stats.estimate import Estimate, TooFewRowsError
 from modelchecks.store import Store, default_folder
 from modelchecks.suite import Suite
 
@@ -70,10 +70,14 @@ def judge(plan: Plan, case: Case, gathered: Gathered) -> Result:
         gathered.probes,
         unsampled(plan.suite),
         plan.suite.classes,
+        tuple(variant.name for variant in plan.suite.variants),
+        plan.suite.folder,
     )
     try:
         _two_samples(declared.check, view)
         outcome = _sound(declared.check.evaluate(view))
+    except TooFewRowsError as error:
+        outcome = Outcome("inconclusive", f"too few rows to decide: {error}")
     except UnexpectedError as error:
         told = "".join(traceback.format_exception(error.__cause__ or error))
         outcome = Outcome("errored", str(error), details={"traceback": told})

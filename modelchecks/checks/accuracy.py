@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import ClassVar
 
 from modelchecks import stats
 from modelchecks.check import Needs, Outcome, Scope, Share, SplitName, View, param
+from modelchecks.checks.deciding import check_confidence, hold_if_unsampled, level, settle
 from modelchecks.results import Severity
 from modelchecks.wording import accuracy, interval, percent, points, threshold
 
@@ -145,30 +146,3 @@ class AccuracyFloor:
             )
         outcome = Outcome(status, message, estimate, {"min_accuracy": self.min_accuracy}, needed)
         return hold_if_unsampled(outcome, view, self.split)
-
-
-def check_confidence(confidence: float) -> None:
-    """Raise ValueError unless the confidence is one that the bounds are made for."""
-    if not 0.5 < confidence < 1:
-        raise ValueError(f"confidence: {confidence:g} is not between 50% and 100%")
-
-
-def level(confidence: float) -> float:
-    """Return alpha = 1 - confidence, without the rounding error that 1 - 0.95 shows."""
-    return round(1 - confidence, 12)
-
-
-def settle(needed: int | None, have: int, rows: str, otherwise: str | None = None) -> str:
-    """Return the sentence that says what would settle an inconclusive case."""
-    if needed is None or needed <= have:
-        more = f", or more {otherwise}" if otherwise else ""
-        return f"Too close to the limit for any practical number of {rows} to settle it{more}"
-    return f"About {needed:,} {rows} would settle it ({needed - have:,} more)"
-
-
-def hold_if_unsampled(outcome: Outcome, view: View, split: str) -> Outcome:
-    """Return a pass as inconclusive where the split's rows may not stand for live traffic."""
-    reason = view.cannot_approve.get(split)
-    if outcome.status != "passed" or reason is None:
-        return outcome
-    return replace(outcome, status="inconclusive", message=f"{outcome.message}; but {reason}")

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from modelchecks.stats.distance import VARIANCE_FLOOR
+from modelchecks.stats.estimate import Estimate
 from modelchecks.stats.interval import check_alpha, check_count
+from modelchecks.stats.power import MOST
 
 
 def rows_needed(
@@ -50,6 +52,49 @@ def rows_needed(
         return math.ceil(2 / squared)
     rest = squared - 1 / reference_n
     return math.ceil(1 / rest) if rest > 0 else None
+
+
+def rows_to_decide(
+    distance: Estimate,
+    reference_n: int,
+    *,
+    margin: float,
+    features: int = 1,
+    categories: Sequence[int] = (),
+    own: int | None = None,
+) -> int | None:
+    """Return the current rows from which a distance like this one is decided, 4 in 5 times.
+
+    Beyond the margin: until the lower bound is beyond it as well, the bounds closing in as the root
+    of the rows. Within: until it passes together with the other `features` and `categories`, as
+    `rows_needed`, with what is left of the margin once the distance is freed of what chance adds to
+    it. `own` is the number of its categories, None for a number. None where the reference is too
+    small, or more than ten million rows are needed. Raises ValueError that names the argument.
+    """
+    from scipy.special import ndtri
+
+    check_count(reference_n, "reference_n")
+    now = 1 / reference_n + 1 / distance.n
+    if distance.value > margin:
+        # A bound that was cut off at 0 does not show its width.
+        sets = math.log(2) if own is None else own * math.log(2)
+        least = math.sqrt((sets + math.log((features + len(categories)) / distance.alpha)) / 2)
+        reach = max(least, (distance.value - distance.lower_bound) / math.sqrt(now))
+        # The distance itself varies by up to half a root.
+        reach += float(ndtri(0.8)) / 2
+        rest = ((distance.value - margin) / reach) ** 2 - 1 / reference_n
+        return math.ceil(1 / rest) if rest > 1 / MOST else None
+    # The mean of a distance under no shift: Kolmogorov's law, or half a sum of normals' sizes.
+    chance = 0.8687 if own is None else math.sqrt(2 * max(own - 1, 0) / math.pi) / 2
+    true = math.sqrt(max(distance.value**2 - chance**2 * now, 0.0))
+    if not 0 < margin - true < 1:
+        return None
+    left = margin - true
+    alpha = distance.alpha
+    needed = rows_needed(
+        features, margin=left, categories=categories, reference_n=reference_n, alpha=alpha
+    )
+    return needed if needed is not None and needed <= MOST else None
 
 
 def margin_in_reach(
