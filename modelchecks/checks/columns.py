@@ -110,7 +110,7 @@ def column_values(evidence: Evidence, name: str, of: ColumnKind) -> NDArray[Any]
         return np.where(np.isnat(values), np.nan, hours)
     if of.kind == "categorical":
         return values
-    if values.dtype == object and of.order is None:
+    if of.order is None and not _are_numbers(values):
         raise EvidenceError(
             f"{where} holds text: it is categorical, or ordinal with an `order`, not {of.kind}"
         )
@@ -123,7 +123,7 @@ def column_values(evidence: Evidence, name: str, of: ColumnKind) -> NDArray[Any]
                 f"{', '.join(map(str, of.order))}"
             )
         return values
-    numbers: NDArray[np.float64] = values.astype(np.float64)
+    numbers = np.where(missing(values), np.nan, values).astype(np.float64)
     infinite = int(np.isinf(numbers).sum())
     if infinite:
         raise EvidenceError(f"{where} is infinite in {infinite} rows; log nothing where none is")
@@ -152,6 +152,13 @@ def _sampled(evidence: Evidence, key: str) -> NDArray[Any]:
     return evidence.sample(key)
 
 
+def _are_numbers(values: NDArray[Any]) -> bool:
+    """Return whether all values that are there are numbers; a column of gaps has no type."""
+    if values.dtype != object:
+        return values.dtype.kind in "biuf"
+    return all(_gap(v) or isinstance(v, int | float | np.number) for v in values.tolist())
+
+
 def _gap(value: Any) -> bool:
     return value is None or value != value
 
@@ -168,7 +175,7 @@ def missing(values: NDArray[Any]) -> NDArray[np.bool_]:
 def changed(
     of: ColumnKind, found: FeatureDistance, reference: NDArray[Any], current: NDArray[Any]
 ) -> str:
-    """Return in words what has changed most: the median, the largest category, gaps, the new."""
+    """Return in words what has changed most: the median, the largest category, the gaps."""
     told = []
     if of.kind == "numeric" or (of.kind == "ordinal" and of.order is None):
         sides = [side[~missing(side)] for side in (reference, current)]
@@ -180,8 +187,6 @@ def changed(
         if names:
             most = max(range(len(names)), key=lambda i: abs(b[i] - a[i]))
             told.append(f"{names[most]} {_percent(a[most])} → {_percent(b[most])}")
-    if found.unseen:
-        told.append(f"never seen before: {unseen_text(found.unseen)}")
     before_gaps, after_gaps = found.missing
     if max(found.missing) > 0 and abs(after_gaps - before_gaps) >= 0.001:
         told.append(f"missing {_percent(before_gaps)} → {_percent(after_gaps)}")

@@ -143,10 +143,10 @@ class DropAttribution:
 
 
 _PARTS = {
-    "label_shift": "other class shares",
-    "covariate_shift": "shifted properties",
-    "unseen": "rows unlike any offline one",
-    "rest": "the rest, which no property here shows",
+    "label_shift": "by other class shares",
+    "covariate_shift": "by shifted properties",
+    "unseen": "by rows unlike any offline one",
+    "rest": "by the rest, which no property here shows",
 }
 
 
@@ -193,7 +193,7 @@ def _shown(part: Estimate) -> bool:
 
 
 def _points(part: Estimate) -> str:
-    return f"{100 * part.value:+z.1f} pp {interval(part.low, part.high)}"
+    return f"{points(part.value)} {interval(part.low, part.high)}"
 
 
 def _waterfall(found: Attribution, offline: float, live: float) -> list[dict[str, Any]]:

@@ -21,6 +21,7 @@ from modelchecks.checks.columns import (
     feature_values,
     overlay,
     see_values,
+    unseen_text,
 )
 from modelchecks.checks.deciding import hold_if_unequal
 from modelchecks.checks.harm import (
@@ -143,12 +144,13 @@ class FeatureDrift:
             described[name] = _description(kind, found, reference, current)
         what = "image properties" if not kinds else "features"
         outcome = judged(effects, what, self.reference, n)
-        unseen = [f"{name} {values}" for name, one in described.items() if (values := one["new"])]
-        if unseen and outcome.status == "passed":
-            outcome = replace(
-                outcome, message=f"{outcome.message}. Never seen before: {'; '.join(unseen)}"
-            )
-        outcome = replace(outcome, details={**outcome.details, "features": described})
+        message = outcome.message
+        if unseen := [
+            f"{name} {unseen_text(of['new'])}" for name, of in described.items() if of["new"]
+        ]:
+            message += f". Never seen in {self.reference}: {'; '.join(unseen)}"
+        details = {**outcome.details, "features": described}
+        outcome = replace(outcome, message=message, details=details)
         outcome = weighed(outcome, view, self)
         return hold_if_unequal(outcome, view, self.reference, self.current, labelled=False)
 

@@ -157,6 +157,8 @@ class CaseItem(pytest.Item):
             else:
                 text += " (-v shows the traceback)"
         if result.status == "passed":
+            if "warning" in result.details:
+                warn(self, text)
             return
         if result.status == "not_applicable" and result.structural:
             pytest.skip(one_line(result.message))

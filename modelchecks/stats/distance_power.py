@@ -36,11 +36,7 @@ def rows_needed(
     >>> rows_needed(15, margin=0.1, reference_n=100_000)
     560
     """
-    check_count(features, "features", least=0)
-    for number in categories:
-        check_count(number, "categories", least=1)
-    if not features and not len(categories):
-        raise ValueError("features: there is none, so nothing can pass")
+    _check_features(features, categories)
     for name, share in (("margin", margin), ("probability", probability)):
         if not 0 < share < 1:
             raise ValueError(f"{name}: {share} is not between 0 and 1")
@@ -85,7 +81,7 @@ def rows_to_decide(
         rest = ((distance.value - margin) / reach) ** 2 - 1 / reference_n
         return math.ceil(1 / rest) if rest > 1 / MOST else None
     # The mean of a distance under no shift: Kolmogorov's law, or half a sum of normals' sizes.
-    chance = 0.8687 if own is None else math.sqrt(2 * max(own - 1, 0) / math.pi) / 2
+    chance = 0.8687 if own is None else chance_variation(max(own, 2))[0]
     true = math.sqrt(max(distance.value**2 - chance**2 * now, 0.0))
     if not 0 < margin - true < 1:
         return None
@@ -102,23 +98,35 @@ def margin_in_reach(
     reference_n: int,
     current_n: int,
     *,
+    categories: Sequence[int] = (),
     alpha: float = 0.05,
     probability: float = 0.8,
 ) -> float:
     """Return the smallest margin that unshifted features pass with `probability`.
 
-    The inverse of `rows_needed`. Raises ValueError that names the argument.
+    The inverse of `rows_needed`: `features` numbers, beside them a categorical feature for each
+    number of `categories`. Raises ValueError that names the argument.
 
     >>> round(margin_in_reach(15, 1114, 1114), 3)
     0.1
     """
-    check_count(features, "features")
+    _check_features(features, categories)
     check_count(reference_n, "reference_n")
     check_count(current_n, "current_n")
     check_alpha(alpha)
     if not 0 < probability < 1:
         raise ValueError(f"probability: {probability} is not between 0 and 1")
-    return _together(features, (), alpha, probability) * math.sqrt(1 / reference_n + 1 / current_n)
+    return _together(features, categories, alpha, probability) * math.sqrt(
+        1 / reference_n + 1 / current_n
+    )
+
+
+def _check_features(features: int, categories: Sequence[int]) -> None:
+    check_count(features, "features", least=0)
+    for number in categories:
+        check_count(number, "categories", least=1)
+    if not features and not len(categories):
+        raise ValueError("features: there is none, so nothing can pass")
 
 
 def _together(features: int, categories: Sequence[int], alpha: float, probability: float) -> float:
@@ -155,6 +163,15 @@ def _categorical_beyond(limit: float, alpha: float, categories: int) -> float:
         return 0.0 if room >= 0 else 1.0
     if categories == 2:
         return min(1.0, 2 * float(ndtr(-2 * room)))
+    mean, spread = chance_variation(categories)
+    return float(ndtr(-(room - mean) / spread))
+
+
+def chance_variation(categories: int) -> tuple[float, float]:
+    """Return mean and standard deviation of a total variation distance without a shift.
+
+    In units of sqrt(1/n + 1/m), of equally frequent categories, two at least.
+    """
     # Half the sum of C normals' sizes that sum to 0: mean, and variance with their correlation.
     mean = math.sqrt(2 * (categories - 1) / math.pi) / 2
     r = -1 / (categories - 1)
@@ -162,4 +179,4 @@ def _categorical_beyond(limit: float, alpha: float, categories: int) -> float:
     one = 1 - 2 / math.pi
     between = joint - 2 / math.pi
     variance = (categories - 1) / categories / 4 * (one + (categories - 1) * between)
-    return float(ndtr(-(room - mean) / math.sqrt(variance)))
+    return mean, math.sqrt(max(variance, 0.0))
