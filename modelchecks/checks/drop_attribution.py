@@ -174,7 +174,9 @@ def _sentence(
     if shown and _shown(found.covariate_shift):
         sentence += f". Among the shifted properties: {', '.join(shown)}"
     if _shown(found.unseen) and found.unseen_share.value > 0:
-        new = sorted(range(len(names)), key=lambda i: -found.unseen_distances[i])[:3]
+        far = found.unseen_distances
+        new = sorted(range(len(names)), key=lambda i: -far[i])[:3]
+        new = [i for i in new if far[i] >= far[new[0]] / 2]
         by = ", ".join(f"{names[i]} ({_median(medians[i])})" for i in new)
         sentence += (
             f". {100 * found.unseen_share.value:.0f} % of the live rows are unlike any offline "

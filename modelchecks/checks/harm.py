@@ -128,10 +128,11 @@ def weighed(outcome: Outcome, view: View, check: Drift) -> Outcome:
             f"{settle(needed, drop.n, 'labelled live rows', f'labelled rows of {offline}')}"
         )
         return replace(outcome, status="inconclusive", message=message, needed=needed)
-    told = "nothing else lost more" if len(variants) > 1 else f"n {drop.n:,} labels"
+    most = points(max(found.upper_bound for found in usual.values()))
     message = (
-        f"let through, as labels show no harm: {fell} ({told}), within the allowed {allowed}. "
-        f"But {outcome.message}"
+        f"let through, as labels show no harm: at most {most} are lost ({worst} "
+        f"{points(drop.value)} {interval(drop.low, drop.high)}), within the allowed {allowed}. But "
+        f"{outcome.message}"
     )
     details["warning"] = message
     passed = replace(outcome, status="passed", message=message, needed=None, details=details)

@@ -62,10 +62,11 @@ def rows_to_decide(
     """Return the current rows from which a distance like this one is decided, 4 in 5 times.
 
     Beyond the margin: until the lower bound is beyond it as well, the bounds closing in as the root
-    of the rows. Within: until it passes together with the other `features` and `categories`, as
-    `rows_needed`, with what is left of the margin once the distance is freed of what chance adds to
-    it. `own` is the number of its categories, None for a number. None where the reference is too
-    small, or more than ten million rows are needed. Raises ValueError that names the argument.
+    of the rows. Within: until it passes, freed of what chance adds to it now, and until `features`
+    and `categories` together would without a shift (`rows_needed`). `own` is the number of its
+    categories, None for a number. None where the reference is too small, or more than ten million
+    rows are needed. As good as the distance is: from few rows, no more than an order of magnitude.
+    Raises ValueError that names the argument.
     """
     from scipy.special import ndtri
 
@@ -76,21 +77,32 @@ def rows_to_decide(
         sets = math.log(2) if own is None else own * math.log(2)
         least = math.sqrt((sets + math.log((features + len(categories)) / distance.alpha)) / 2)
         reach = max(least, (distance.value - distance.lower_bound) / math.sqrt(now))
-        # The distance itself varies by up to half a root.
+        # A distance varies by up to half a root of `now`.
         reach += float(ndtri(0.8)) / 2
-        rest = ((distance.value - margin) / reach) ** 2 - 1 / reference_n
-        return math.ceil(1 / rest) if rest > 1 / MOST else None
+        return _rows(distance.value - margin, reach, reference_n)
     # The mean of a distance under no shift: Kolmogorov's law, or half a sum of normals' sizes.
     chance = 0.8687 if own is None else chance_variation(max(own, 2))[0]
     true = math.sqrt(max(distance.value**2 - chance**2 * now, 0.0))
-    if not 0 < margin - true < 1:
-        return None
-    left = margin - true
-    alpha = distance.alpha
-    needed = rows_needed(
-        features, margin=left, categories=categories, reference_n=reference_n, alpha=alpha
+    # Both in 9 of 10 times, so that together they do in 8.
+    reach = float(ndtri(1 - distance.alpha) + ndtri(0.9)) / 2
+    moved = _rows(margin - true, reach, reference_n)
+    others = rows_needed(
+        features,
+        margin=margin,
+        categories=categories,
+        reference_n=reference_n,
+        alpha=distance.alpha,
+        probability=0.9,
     )
-    return needed if needed is not None and needed <= MOST else None
+    if moved is None or others is None or others > MOST:
+        return None
+    return max(moved, others)
+
+
+def _rows(gap: float, reach: float, reference_n: int) -> int | None:
+    """Return the current rows from which `reach` times sqrt(1/n + 1/m) is within the gap."""
+    rest = (gap / reach) ** 2 - 1 / reference_n
+    return math.ceil(1 / rest) if gap > 0 and rest > 1 / MOST else None
 
 
 def margin_in_reach(
