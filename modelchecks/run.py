@@ -9,12 +9,12 @@ import traceback
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
-from modelchecks import __version__, gate
+from modelchecks import __version__, gate, waivers
 from modelchecks.check import Check, Outcome, ProbeRequest, View
 from modelchecks.errors import EvidenceError, RecordError, UnexpectedError
 from modelchecks.evidence import Evidence
@@ -58,6 +58,11 @@ def suite_store(suite: Suite, say: Callable[[str], None] = lambda line: None) ->
 def now() -> str:
     """Return the time in UTC, ISO 8601, to the millisecond."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def day(started: str) -> date:
+    """Return the day (UTC) of a run, which is what waivers are measured by."""
+    return date.fromisoformat(started[:10])
 
 
 def judge(plan: Plan, case: Case, gathered: Gathered) -> Result:
@@ -161,7 +166,7 @@ def unsampled(suite: Suite) -> dict[str, str]:
 
 def conclude(plan: Plan, gathered: Gathered, results: Iterable[Result], started: str) -> Run:
     """Return the run record: the decisions over all declared cases, and where they come from."""
-    suite, judged = plan.suite, tuple(results)
+    suite, judged = plan.suite, gate.waive(results, plan.suite.waivers, day(started))
     return Run(
         run_id=uuid.uuid4().hex,
         started=started,
@@ -276,6 +281,7 @@ def notes(plan: Plan, results: Sequence[Result]) -> tuple[str, ...]:
     left_out = len(plan.declared) - len(results)
     if left_out:
         told.append(f"not a gate run: {left_out} of {len(plan.declared)} cases were not asked")
+    told += waivers.notes(plan.suite.waivers, results)
     if plan.suite.policy.mode == "observe":
         told.append("mode: observe; verdicts are recorded and block nothing")
     if plan.suite.policy.ledger is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
@@ -90,6 +91,22 @@ class DeclaredCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiver:
+    """A case whose failure does not block from `since` to `until`, both days included.
+
+    It is granted in `NAME.waivers.yaml` beside the suite, never inside it: who changes a threshold
+    and who answers for passing one over need not be the same person.
+    """
+
+    case: str
+    owner: str
+    reason: str
+    until: date
+    since: date | None = None
+    location: Location = field(default=Location("", 1), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Suite:
     """A whole suite file, valid in itself; `path` is the file that all other paths start from."""
 
@@ -104,6 +121,7 @@ class Suite:
     policy: Policy = Policy()
     compute: Compute = Compute()
     sha256: str = ""
+    waivers: tuple[Waiver, ...] = ()
 
     @property
     def folder(self) -> Path:

@@ -104,7 +104,7 @@ def conclude_suite(config: pytest.Config, state: State, key: str) -> Run:
     from modelchecks.load import load_suite
     from modelchecks.plan import make_plan
     from modelchecks.report.record import from_json, result_from_json
-    from modelchecks.run import conclude, notes, now
+    from modelchecks.run import conclude, day, notes, now
 
     with contextlib.chdir(config.invocation_params.dir):
         plan = state.plans.get(key) or make_plan(
@@ -119,6 +119,7 @@ def conclude_suite(config: pytest.Config, state: State, key: str) -> Run:
     context = from_json(state.contexts[key])
     if context.suite["sha256"] != plan.suite.sha256:
         raise ValueError("the suite file changed while the session ran")
+    results = gate.waive(results, plan.suite.waivers, day(context.started))
     return replace(
         context,
         finished=now(),

@@ -16,6 +16,7 @@ GLYPHS: Mapping[str, str] = {
     "not_applicable": "–",
     "errored": "!",
     "missing": "∅",
+    "waived": "~",
 }
 NONE = "–"
 """Stands where there is no number."""
@@ -74,6 +75,11 @@ def findings(run: Run) -> list[Result]:
     )
 
 
+def _waived(run: Run, case: str) -> str:
+    waived = next((r.waived for r in run.results if r.case == case and r.waived), None)
+    return case if waived is None else f"{case} until {waived.until} by {waived.owner}"
+
+
 def sentence(run: Run, decision: Decision) -> str:
     """Return a decision as one plain sentence.
 
@@ -81,6 +87,9 @@ def sentence(run: Run, decision: Decision) -> str:
     """
     statuses = {result.case: result.status for result in run.results}
     reasons = [f"{case} {statuses.get(case, 'missing')}" for case in decision.reasons]
+    if decision.verdict == "approved" and decision.approved_with_waivers:
+        passed_over = ", ".join(_waived(run, case) for case in decision.approved_with_waivers)
+        return f"{decision.variant} may go live WITH WAIVERS: failed and waived {passed_over}."
     if decision.verdict == "approved":
         return f"{decision.variant} may go live: every blocking check passed."
     if not reasons:
