@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from _pytest.junitxml import xml_key
 
 from modelchecks import SUITE_SUFFIXES
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from modelchecks.gather import Gathered
     from modelchecks.plan import Plan
     from modelchecks.results import Run
+    from modelchecks.suite import Suite
 
 TOLD = "modelchecks"
 """Where a test report carries a result, and a worker's output the suites that it collected."""
@@ -33,6 +35,7 @@ class State:
     gathered: dict[str, Gathered] = field(default_factory=dict)
     untold: dict[str, Any] = field(default_factory=dict)
     markers: set[str] = field(default_factory=set)
+    suites: dict[str, Suite] = field(default_factory=dict)
     # What the controller hears, and concludes from it.
     results: dict[str, dict[str, Any]] = field(default_factory=dict)
     contexts: dict[str, Any] = field(default_factory=dict)
@@ -42,6 +45,10 @@ class State:
 
 
 STATE = pytest.StashKey[State]()
+MEASURED = pytest.StashKey[list[str]]()
+"""What an item's checks answered, as JSON."""
+HEARD = "modelchecks_measured"
+"""Where a test report carries that."""
 
 
 def option(config: pytest.Config, name: str) -> Any:
@@ -62,8 +69,11 @@ class Controller:
         self.config = config
         self.state = config.stash[STATE]
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep a case's result, and what was gathered for its suite."""
+        if report.when == "call":
+            self._measured(report)
         text = vars(report).get(TOLD)
         if report.when != "call" or text is None:
             return
@@ -75,6 +85,26 @@ class Controller:
         # Told twice (reruns, `--dist each`): a later pass does not undo what was no pass.
         if case not in results or results[case]["status"] == "passed":
             results[case] = told["result"]
+
+    def _measured(self, report: pytest.TestReport) -> None:
+        """Tell JUnit and whoever listens what a test's checks answered."""
+        for text in vars(report).get(HEARD, ()):
+            from modelchecks.report.junit import properties
+            from modelchecks.report.record import result_from_json
+
+            result = result_from_json(json.loads(text))
+            xml = self.config.stash.get(xml_key, None)
+            for name, value in properties(result) if xml is not None else ():
+                own = report.nodeid.endswith(f"::{result.case}")
+                key = name.removeprefix(f"{result.case}.") if own else name
+                # The schema that pytest keeps to knows properties of a suite only.
+                if xml.family == "xunit2":
+                    xml.add_global_property(f"{report.nodeid}.{key}", value)
+                else:
+                    report.user_properties.append((key, value))
+            self.config.hook.pytest_modelchecks_result(
+                config=self.config, nodeid=report.nodeid, result=result
+            )
 
     def pytest_runtest_logstart(self) -> None:
         """Clear the reports of an earlier session before the first test of this one."""
