@@ -93,7 +93,11 @@ def collect(
     failures = _lacking(asked, shard, samples)
     modelled = any(variant.logged is None for variant in asked)
     logged = [v.logged for v in asked if v.logged is not None and v.name not in failures]
-    columns = None if COLUMNS in facets else list(dict.fromkeys([*job.split.slices, *logged]))
+    columns: list[str] | None = list(dict.fromkeys([*job.split.slices, *logged]))
+    if COLUMNS in facets:
+        # `None` stands for the plain columns; answers may be lists, and are wanted as well.
+        plain = getattr(samples, "plain", None)
+        columns = None if plain is None else list(dict.fromkeys([*plain, *columns]))
     spans = [
         (start, min(start + rows_at_once, shard.stop))
         for start in range(shard.start, shard.stop, rows_at_once)

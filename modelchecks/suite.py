@@ -20,6 +20,8 @@ class Split:
 
     `sampling` says how the labelled rows were drawn from the traffic they stand for. `unknown`
     can warn and block but not approve, unless `assume_random` gives the reason to trust it.
+    `expected_labels` is how many labelled rows there are meant to be; `lint` says which thresholds
+    that is too few for.
     """
 
     name: str
@@ -29,6 +31,7 @@ class Split:
     sampling: Sampling = "unknown"
     assume_random: str | None = None
     location: Location = field(default=Location("", 1), compare=False)
+    expected_labels: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

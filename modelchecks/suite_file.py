@@ -29,7 +29,7 @@ KEYS = (
     "policy",
     "compute",
 )
-_SPLIT_KEYS = ("source", "slices", "sampling", "assume_random", "group")
+_SPLIT_KEYS = ("source", "slices", "sampling", "assume_random", "group", "expected_labels")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
@@ -141,10 +141,19 @@ class SuiteReader:
                 "`group` (rows that cluster) is planned; until then intervals would be too narrow, "
                 "so it cannot be accepted. Give one row per group, or `group: null`",
             )
-        if options is None or INVALID in (options, slices, sampling, assumed):
+        labels = self._expected_labels(own.get("expected_labels"))
+        if options is None or INVALID in (options, slices, sampling, assumed, labels):
             return None
         values = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
-        return Split(name, source, values, slices, sampling, assumed, self._location(key))
+        return Split(name, source, values, slices, sampling, assumed, self._location(key), labels)
+
+    def _expected_labels(self, node: yaml.Node | None) -> Any:
+        if node is None:
+            return None
+        number = self.reader.value(node, int, "`expected_labels`")
+        if number is not INVALID and number < 1:
+            return self.reader.report(node, "`expected_labels` must be at least 1")
+        return number
 
     def _sampling(self, node: yaml.Node) -> Any:
         value = self.reader.plain(node)

@@ -27,6 +27,7 @@ def suite_schema() -> dict[str, Any]:
             "sampling": {"enum": ["random", "unknown"]},
             "assume_random": {"type": ["string", "null"]},
             "group": {"type": "null"},
+            "expected_labels": {"type": "integer", "minimum": 1},
         }
         source["required"].append("source")
         sources.append(source)

@@ -94,7 +94,9 @@ class Controller:
 
             result = result_from_json(json.loads(text))
             xml = self.config.stash.get(xml_key, None)
-            for name, value in properties(result) if xml is not None else ():
+            for name, value in properties(result):
+                if xml is None:
+                    break
                 own = report.nodeid.endswith(f"::{result.case}")
                 key = name.removeprefix(f"{result.case}.") if own else name
                 # The schema that pytest keeps to knows properties of a suite only.
