@@ -93,11 +93,12 @@ def collect(
     failures = _lacking(asked, shard, samples)
     modelled = any(variant.logged is None for variant in asked)
     logged = [v.logged for v in asked if v.logged is not None and v.name not in failures]
-    columns: list[str] | None = list(dict.fromkeys([*job.split.slices, *logged]))
+    named = [*job.split.slices, *logged]
+    columns: list[str] | None = list(dict.fromkeys(named))
     if COLUMNS in facets:
         # `None` stands for the plain columns; answers may be lists, and are wanted as well.
         plain = getattr(samples, "plain", None)
-        columns = None if plain is None else list(dict.fromkeys([*plain, *columns]))
+        columns = None if plain is None else list(dict.fromkeys([*plain, *named]))
     spans = [
         (start, min(start + rows_at_once, shard.stop))
         for start in range(shard.start, shard.stop, rows_at_once)
