@@ -199,11 +199,13 @@ def notes(waivers: Sequence[Waiver], results: Sequence[Result]) -> Iterator[str]
                 )
             elif result.status == "passed":
                 yield f"WAIVER NOT NEEDED: {case} passed; remove its waiver at {place}"
+            elif result.severity != "block":
+                yield f"the waiver of {case} at {place} changes nothing: the case does not block"
             elif result.status == "failed":
-                since = "" if waiver.since is None else f"{waiver.since} to "
+                since = "" if waiver.since is None else f"from {waiver.since} "
                 yield (
-                    f"the waiver of {case} at {place} does not count ({since}{waiver.until}, "
-                    f"severity {result.severity}), so its failure stands"
+                    f"the waiver of {case} at {place} does not count today (it is granted {since}"
+                    f"until {waiver.until}), so its failure stands"
                 )
             else:
                 yield (

@@ -18,7 +18,7 @@ import pytest
 
 from modelchecks import SUITE_SUFFIXES
 from modelchecks.pytest_plugin.outcomes import marker, warn
-from modelchecks.pytest_plugin.session import MEASURED, STATE, option, shown
+from modelchecks.pytest_plugin.session import MEASURED, STATE, measured, option, shown
 
 if TYPE_CHECKING:
     from modelchecks.check import Check, Needs, Scope
@@ -152,6 +152,9 @@ def tell(node: pytest.Item, result: Result) -> None:
     from modelchecks.report.record import result_to_json
 
     node.stash.setdefault(MEASURED, []).append(json.dumps(result_to_json(result)))
+    config = node.config
+    if config.getoption("xmlpath", None) and config.getini("junit_family") != "xunit2":
+        node.user_properties += measured(node.nodeid, result)
 
 
 def suite_of(node: pytest.Item, module: Any) -> Suite:

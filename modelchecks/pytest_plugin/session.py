@@ -18,7 +18,7 @@ from modelchecks import SUITE_SUFFIXES
 if TYPE_CHECKING:
     from modelchecks.gather import Gathered
     from modelchecks.plan import Plan
-    from modelchecks.results import Run
+    from modelchecks.results import Result, Run
     from modelchecks.suite import Suite
 
 TOLD = "modelchecks"
@@ -89,21 +89,15 @@ class Controller:
     def _measured(self, report: pytest.TestReport) -> None:
         """Tell JUnit and whoever listens what a test's checks answered."""
         for text in vars(report).get(HEARD, ()):
-            from modelchecks.report.junit import properties
             from modelchecks.report.record import result_from_json
 
             result = result_from_json(json.loads(text))
             xml = self.config.stash.get(xml_key, None)
-            for name, value in properties(result):
-                if xml is None:
-                    break
-                own = report.nodeid.endswith(f"::{result.case}")
-                key = name.removeprefix(f"{result.case}.") if own else name
-                # The schema that pytest keeps to knows properties of a suite only.
-                if xml.family == "xunit2":
-                    xml.add_global_property(f"{report.nodeid}.{key}", value)
-                else:
-                    report.user_properties.append((key, value))
+            # The schema that pytest keeps to knows properties of a suite only; the older families
+            # have them at the test (`tell`).
+            if xml is not None and xml.family == "xunit2":
+                for name, value in measured(report.nodeid, result):
+                    xml.add_global_property(f"{report.nodeid}.{name}", value)
             self.config.hook.pytest_modelchecks_result(
                 config=self.config, nodeid=report.nodeid, result=result
             )
@@ -127,6 +121,14 @@ class Controller:
         """Know of the suites that a worker collected."""
         output: Mapping[str, Any] = getattr(node, "workeroutput", None) or {}
         self.state.collected.update(dict.fromkeys(output.get(TOLD, ())))
+
+
+def measured(node_id: str, result: Result) -> list[tuple[str, str]]:
+    """Return what a case measured, by names that are short where the test is that case's own."""
+    from modelchecks.report.junit import properties
+
+    own = f"{result.case}." if node_id.endswith(f"::{result.case}") else ""
+    return [(name.removeprefix(own), value) for name, value in properties(result)]
 
 
 def conclude_suite(config: pytest.Config, state: State, key: str) -> Run:

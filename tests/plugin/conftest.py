@@ -56,12 +56,15 @@ class Inner:
     folder: Path
     pytester: pytest.Pytester
 
-    def run(self, *arguments: str, process: bool = False) -> pytest.RunResult:
-        """Run pytest here, in this process or in one of its own."""
+    def run(
+        self, *arguments: str, process: bool = False, by_chance: bool = False
+    ) -> pytest.RunResult:
+        """Run pytest here, in this process or in one of its own, in order or in one by chance."""
         here = self.pytester
         run = here.runpytest_subprocess if process else here.runpytest_inprocess
         # Loading hypothesis would take longer than all the rest.
-        return run("-p", "no:hypothesispytest", *arguments)
+        order = () if by_chance else ("-p", "no:randomly")
+        return run("-p", "no:hypothesispytest", *order, *arguments)
 
     def write(self, name: str, text: str) -> Path:
         """Write a file beside the suites."""
