@@ -36,8 +36,9 @@ from tests.conftest import Bench
 HERE = Location("x.suite.yaml", 1)
 STATUSES = get_args(Status)
 # What may stand in the place of a result; "structural" is a not_applicable that may be left out,
-# "waived" a failure that a waiver counts for, "great" a status that nobody knows, None no result.
-OUTCOMES = (*STATUSES, "structural", "waived", "great", None)
+# "waived" a failure that a waiver counts for, "great" and "splendid" are statuses that nobody knows
+# (before and after "passed", if one orders them), None is no result.
+OUTCOMES = (*STATUSES, "structural", "waived", "great", "splendid", None)
 
 
 def case(name: str, variant: str | None = "a", severity: Severity = "block") -> Case:
@@ -135,6 +136,29 @@ def test_a_variant_without_any_blocking_case_stays_undecided() -> None:
     assert decide(["a"], [], [])["a"] == Decision("a", "undecided", ())
     warn = [case("w", severity="warn")]
     assert decide(["a"], warn, results(warn, ["passed"]))["a"].verdict == "undecided"
+
+
+@pytest.mark.parametrize("status", [*STATUSES, "", "great", "zero"])
+def test_structural_excuses_no_other_status(status: Any) -> None:
+    cases = [case("p"), case("n")]
+    odd = replace(result(cases[1], "structural"), status=status)
+    expected = {"passed": "approved", "not_applicable": "approved", "failed": "blocked"}
+    found = [result(cases[0], "passed"), odd]
+    assert verdict(cases, found) == expected.get(status, "undecided")
+
+
+@pytest.mark.parametrize("severity", ["", "alarm", "blocking", "zero"])
+def test_a_severity_that_nobody_knows_blocks_and_waives_nothing(severity: Any) -> None:
+    of = case("x", severity=severity)
+    assert verdict([of], results([of], ["passed"])) == "undecided"
+    (found,) = waive(results([of], ["failed"]), [waiver(of)], date(2026, 11, 25))
+    assert found.waived is None
+
+
+def test_a_variant_is_known_by_its_name_not_by_the_object() -> None:
+    name = "".join(["a", "b"])
+    cases = [case("p", "ab")]
+    assert decide([name], cases, results(cases, ["passed"]))[name].verdict == "approved"
 
 
 def test_only_a_structural_not_applicable_is_left_out() -> None:
@@ -310,9 +334,28 @@ def test_a_run_without_results_or_decisions_is_never_success(mode: str) -> None:
     assert exit_code(run([], [result(case("x"), "passed")], mode=mode)) == gate.NOTHING
 
 
-def test_a_verdict_that_nobody_knows_is_undecided() -> None:
-    odd: Any = Decision("a", "splendid", ())  # type: ignore[arg-type]
-    assert exit_code(run([odd], [result(case("x"), "passed")]), "blocked") == gate.UNDECIDED
+@pytest.mark.parametrize("verdict", ["", "absent", "splendid", "zero"])
+@pytest.mark.parametrize("reasons", [(), ("x[a]",)])
+def test_a_verdict_that_nobody_knows_is_undecided(verdict: Any, reasons: tuple[str, ...]) -> None:
+    odd = Decision("a", verdict, reasons)
+    for status in ("passed", "inconclusive"):
+        judged = run([odd], [result(case("x"), status)])
+        assert exit_code(judged, "blocked") == gate.UNDECIDED
+        assert forgiven(judged, "blocked") == ()
+
+
+def test_what_is_blocked_or_approved_is_not_forgiven() -> None:
+    for known in ("blocked", "approved"):
+        decision: Any = Decision("a", known, ("x[a]",))  # type: ignore[arg-type]
+        assert forgiven(run([decision], [result(case("x"), "inconclusive")]), "blocked") == ()
+
+
+@pytest.mark.parametrize("fail_on", ["", "all", "undecided", "zero", None])
+def test_only_blocked_asks_to_forgive(fail_on: Any) -> None:
+    judged = run([VERDICTS["undecided"]], [result(case("x"), "inconclusive")])
+    assert forgiven(judged, "blocked") == ("undecided",)
+    assert forgiven(judged, fail_on) == ()
+    assert exit_code(judged, fail_on) == gate.UNDECIDED
 
 
 @given(st.lists(st.sampled_from([*STATUSES, None]), max_size=4), st.booleans())

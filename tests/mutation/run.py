@@ -31,7 +31,7 @@ def copy(folder: Path) -> None:
 
 def survivors(folder: Path, config: Path) -> list[tuple[str, str]]:
     """Return (file, changed line) of each mutant that the tests let live."""
-    session = folder / "session.sqlite"
+    session = folder / f"{config.stem}.sqlite"
     environment = {
         **os.environ,
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
@@ -51,6 +51,8 @@ def survivors(folder: Path, config: Path) -> list[tuple[str, str]]:
     found, total = [], 0
     for line in dumped.stdout.splitlines():
         work, result = json.loads(line)
+        if result is not None and result.get("worker_outcome") == "skipped":
+            continue
         total += 1
         if result is None or result.get("test_outcome") != "killed":
             changed = [
@@ -68,7 +70,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         copy(folder)
-        found = survivors(folder, folder / "tests" / "mutation" / "decisions.toml")
+        found = []
+        for config in sorted((folder / "tests" / "mutation").glob("*.toml")):
+            found += survivors(folder, config)
     unexplained = 0
     for file, line in found:
         why = ACCEPTED.get(line)
