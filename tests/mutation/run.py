@@ -38,8 +38,12 @@ def survivors(folder: Path, config: Path) -> list[tuple[str, str]]:
         "PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]),
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    for command in (["init", config, session], ["exec", config, session]):
-        subprocess.run([BIN / "cosmic-ray", *command], cwd=folder, env=environment, check=True)
+    for tool, *arguments in (
+        ("cosmic-ray", "init", config, session),
+        ("cr-filter-operators", session, config),
+        ("cosmic-ray", "exec", config, session),
+    ):
+        subprocess.run([BIN / tool, *arguments], cwd=folder, env=environment, check=True)
     dumped = subprocess.run(
         [BIN / "cosmic-ray", "dump", session],
         cwd=folder,
