@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from modelchecks.stats.mean import unbounded_mean as unbounded_mean
     from modelchecks.stats.mean import weighted_proportion as weighted_proportion
     from modelchecks.stats.metrics import LOWER_IS_BETTER as LOWER_IS_BETTER
+    from modelchecks.stats.metrics import MEANS as MEANS
     from modelchecks.stats.metrics import METRICS as METRICS
     from modelchecks.stats.metrics import metric as metric
     from modelchecks.stats.multiplicity import benjamini_hochberg as benjamini_hochberg
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from modelchecks.stats.power import labels_needed_floor as labels_needed_floor
     from modelchecks.stats.power import paired_labels_needed as paired_labels_needed
     from modelchecks.stats.power import unpaired_labels_needed as unpaired_labels_needed
+    from modelchecks.stats.precision import rows_needed as rows_needed
     from modelchecks.stats.ranking import accuracy_line as accuracy_line
     from modelchecks.stats.ranking import rank_agreement as rank_agreement
     from modelchecks.stats.reuse import alpha_spending as alpha_spending
@@ -84,6 +86,7 @@ _HOME = {
     "LOWER_IS_BETTER": "metrics",
     "LabelFree": "label_free",
     "LabelShift": "bbse",
+    "MEANS": "metrics",
     "METRICS": "metrics",
     "PairedEstimate": "paired",
     "ReliabilityBin": "calibration",
@@ -133,6 +136,7 @@ _HOME = {
     "rank_agreement": "ranking",
     "relative_drop": "difference",
     "reliability": "calibration",
+    "rows_needed": "precision",
     "sampling_plan": "few_labels",
     "stratified_accuracy": "few_labels",
     "total_variation": "distance",
