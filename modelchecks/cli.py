@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from modelchecks import __version__
+from modelchecks.plan_command import plan
 from modelchecks.shell import (
     Reports,
     internal_error,
@@ -248,6 +249,9 @@ def explain(check: str | None) -> int:
 
     tell(text_of(check, Path()))
     return 0
+
+
+cli.add_command(plan)
 
 
 def _judged(

@@ -87,8 +87,9 @@ class EstimatedAccuracy:
         message = (
             f"no label was used: guesses of the accuracy on {self.live} are {bare(found.low)} to "
             f"{percent(found.high)}, {where} the {percent(floor)} that a drop of "
-            f"{threshold(self.max_drop, 'pp')} from {percent(right / n)} offline allows. This is no "
-            f"interval and decides nothing{_doubts(found)}; {would} labels of live rows would decide"
+            f"{threshold(self.max_drop, 'pp')} from {percent(right / n)} offline allows. This is "
+            f"no interval and decides nothing{_doubts(found)}; {would} labelled live rows would "
+            "decide"
         )
         return Outcome(
             "inconclusive",
