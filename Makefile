@@ -28,7 +28,7 @@ gate: $(STAMP)  ## train the three variants (once), run the gate, print the verd
 	$(BIN)/python suites/casestudy gate
 
 test: $(STAMP) system  ## every test: unit, property, inner pytest, browser
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: $(STAMP)  ## lint, format, types, floors, suites
 	$(BIN)/ruff check .

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Protocol, runtime_checkable
 
@@ -37,14 +37,20 @@ class ProbeRequest:
     """Work that a plain pass cannot do, named by a check: which probe, on which split, on what.
 
     `files` are paths relative to the suite file, whose content is part of the probe's key;
-    `options` (name, JSON scalar) pairs configure it, and `variant` is the model that it asks.
+    `options` (name, JSON scalar) pairs configure it. One that `asks_model` is asked once for each
+    variant that the check judges; the plan fills in `variant`.
     """
 
     probe: str
     split: str
     files: tuple[str, ...] = ()
     options: tuple[tuple[str, str | int | float | bool | None], ...] = ()
+    asks_model: bool = False
     variant: str | None = None
+
+    def of(self, variant: str | None) -> ProbeRequest:
+        """Return the request as it is asked for a case of that variant."""
+        return replace(self, variant=variant) if self.asks_model else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +124,7 @@ class View:
 
     def probe(self, request: ProbeRequest) -> Mapping[str, Any]:
         """Return a probe's stored outcome, or raise the EvidenceError that stands in its place."""
-        found = self.probes.get(request)
+        found = self.probes.get(request.of(self.variant))
         if found is None:
             raise EvidenceError(f"probe {request.probe!r} on split {request.split!r} did not run")
         if isinstance(found, EvidenceError):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from modelchecks import __version__
+from modelchecks.cache import cache
 from modelchecks.plan_command import plan
 from modelchecks.shell import (
     Reports,
@@ -252,6 +253,7 @@ def explain(check: str | None) -> int:
 
 
 cli.add_command(plan)
+cli.add_command(cache)
 
 
 def _judged(

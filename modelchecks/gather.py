@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -125,22 +125,20 @@ def _gathered(
         if scan.collected:
             # What was read is what was identified before, or it is evidence of something else.
             now, _ = job_of(wanted)
-            for facet, key in job.keys.items():
-                if now.keys.get(facet) != key:
-                    store.discard(key)
-                    facets.pop(facet, None)
-                    changed = variant_of(facet)
-                    if changed is None:
-                        raise EvidenceError(
-                            f"split {wanted.split!r} changed while it was read; run the gate again "
-                            "when nothing writes to it"
-                        )
-                    failures[changed] = (
-                        f"variant {changed!r} changed while it was judged; run the gate again when "
-                        "nothing writes to it"
-                    )
+            changed = [facet for facet, key in job.keys.items() if now.keys.get(facet) != key]
+            for facet in changed:
+                store.discard(job.keys[facet])
+                facets.pop(facet, None)
+            told = "changed while it was read; run the gate again when nothing writes to it"
+            if any(variant_of(facet) is None for facet in changed):
+                raise EvidenceError(f"split {wanted.split!r} {told}")
+            failures |= {name: f"variant {name!r} {told}" for name in _names(changed)}
         found = join_all(facets.values())
         return replace(found, failures={**scan.failures, **failures}), job.keys
+
+
+def _names(facets: Iterable[str]) -> set[str]:
+    return {name for facet in facets if (name := variant_of(facet)) is not None}
 
 
 def _halve(job: Job, error: OutOfMemoryError, store: Store) -> None:

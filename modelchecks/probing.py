@@ -60,6 +60,8 @@ def run_probe(
         lambda: _model(request, job_of, suite),
     )
 
+    meta = {"split": request.split, "facet": f"probe:{request.probe}"}
+
     def one(shard: Shard | None) -> Outcome:
         name = key if shard is None else f"{key}-{shard.index:06d}"
         with store.lock(f"probe-{name[:48]}"):
@@ -67,14 +69,14 @@ def run_probe(
             if not fresh and (known := store.outcome(name)) is not None:
                 return known
             outcome = dict(probe.run(request, context, shard))
-            store.save_outcome(name, outcome)
+            store.save_outcome(name, outcome, meta)
             return outcome
 
     if not probe.by_shard:
         return one(None)
     plan = shards(request.split, evidence.total, suite.compute.shard_rows)
     merged = dict(probe.merge(list(map_shards(one, plan))))
-    store.save_outcome(key, merged)
+    store.save_outcome(key, merged, meta)
     return merged
 
 

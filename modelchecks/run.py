@@ -234,4 +234,5 @@ def judge_again(
 def _request(item: Mapping[str, Any]) -> ProbeRequest:
     options = tuple((name, value) for name, value in item["options"])
     files = tuple(item["files"])
-    return ProbeRequest(item["probe"], item["split"], files, options, item["variant"])
+    asks, variant = item["asks_model"], item["variant"]
+    return ProbeRequest(item["probe"], item["split"], files, options, asks, variant)

@@ -115,7 +115,7 @@ class Scan:
         return parts
 
     def _collect(self, shard: Shard, facets: list[str]) -> tuple[Parts, dict[str, str]]:
-        asked = {name for facet in facets if (name := variant_of(facet)) is not None}
+        asked = dict.fromkeys(name for facet in facets if (name := variant_of(facet)) is not None)
         predictors = {name: p for name in asked if (p := self._predictor(name)) is not None}
         facets = [facet for facet in facets if not self._failed(facet)]
         # One gate computes at a time on a machine: torch takes all cores, and two that do wait

@@ -13,11 +13,11 @@ import json
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 WHOLE = "whole"
-_KINDS = ("evidence", "probes", "paces", "locks")
 
 
 def default_folder(suite_folder: Path) -> Path:
@@ -52,13 +51,10 @@ class Entry:
 
     def remove(self) -> None:
         """Remove it; a gate that wants it gathers it again."""
-        if self.folder.is_dir():
-            # First what makes it believed.
-            for file in self.folder.glob("*.json"):
-                file.unlink(missing_ok=True)
-            shutil.rmtree(self.folder, ignore_errors=True)
-        else:
-            self.folder.unlink(missing_ok=True)
+        # First what makes it believed.
+        for file in self.folder.glob("*.json"):
+            file.unlink(missing_ok=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +93,17 @@ class Store:
 
     def outcome(self, key: str) -> dict[str, Any] | None:
         """Return a probe's stored outcome; None where it is absent or damaged."""
-        return self._read(self.folder / "probes" / f"{key}.json")
+        body = self._read(self.folder / "probes" / key / "outcome.json")
+        return None if body is None else dict(body["outcome"])
 
-    def save_outcome(self, key: str, outcome: Mapping[str, Any]) -> None:
-        """Write a probe's outcome."""
-        self._write(self.folder / "probes" / f"{key}.json", dict(outcome))
+    def save_outcome(
+        self, key: str, outcome: Mapping[str, Any], meta: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
+        """Write a probe's outcome; `meta` says what it is of."""
+        self._write(
+            self.folder / "probes" / key / "outcome.json",
+            {"outcome": dict(outcome), "meta": dict(meta)},
+        )
 
     def pace(self, key: str) -> dict[str, Any] | None:
         """Return how fast a model was measured to answer; None where it was not."""
@@ -134,14 +136,15 @@ class Store:
 
     def entries(self) -> Iterator[Entry]:
         """Yield all that is stored, without opening any rows."""
-        for path in sorted((self.folder / "evidence").glob("*")):
-            files = [file for file in path.iterdir() if file.is_file()]
-            whole = path / f"{WHOLE}.json"
-            first = whole if whole.exists() else next(iter(sorted(path.glob("*.json"))), None)
-            meta = (self._peek(first) if first else None) or {}
-            yield Entry(path, meta.get("meta", {}), *_usage(files), whole.exists())
-        for path in sorted((self.folder / "probes").glob("*.json")):
-            yield Entry(path, {"facet": "probe", **(self._peek(path) or {})}, *_usage([path]), True)
+        for name, finished in (("evidence", f"{WHOLE}.json"), ("probes", "outcome.json")):
+            for path in sorted((self.folder / name).glob("*/")):
+                whole = (path / finished).exists()
+                first = path / finished if whole else next(iter(sorted(path.glob("*.json"))), None)
+                body = (self._peek(first) if first else None) or {}
+                with suppress(OSError):
+                    used = path.stat().st_mtime
+                    size = sum(file.stat().st_size for file in path.iterdir())
+                    yield Entry(path, body.get("meta", {}), size, used, whole)
 
     def _peek(self, path: Path) -> dict[str, Any] | None:
         try:
@@ -197,7 +200,7 @@ class Store:
             if envelope["sha256"] == self._digest(path, body):
                 # For `cache prune`: what is read is in use. A read-only store is read all the same.
                 with suppress(OSError):
-                    os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
+                    os.utime(path.parent)
                 return body
         except (ValueError, KeyError, TypeError):
             pass
@@ -226,16 +229,6 @@ class Store:
                 f"the evidence store {self.folder} cannot be written ({error.strerror or error}); "
                 "make it writable or name another folder in MODELCHECKS_CACHE"
             ) from error
-
-
-def _usage(files: list[Path]) -> tuple[int, float]:
-    """Return the size of some files and when one was last used; one that vanishes counts not."""
-    size, used = 0, 0.0
-    for file in files:
-        with suppress(OSError):
-            facts = file.stat()
-            size, used = size + facts.st_size, max(used, facts.st_atime, facts.st_mtime)
-    return size, used or time.time()
 
 
 def _replace(path: Path, write: Callable[[Path], object]) -> None:

@@ -21,6 +21,13 @@ def load_weights(module: torch.nn.Module, variant: Variant, path: Path, sha256: 
     """
     state = read_weights(path, trusted=variant.trusted, sha256=sha256)
     own = module.state_dict()
+    for name in state.keys() & own.keys():
+        # Torch converts in silence, int8 to float as well as complex to its real part.
+        if _kind(state[name]) != _kind(own[name]):
+            raise EvidenceError(
+                f"variant {variant.name!r}: weights {path} hold {name!r} as {state[name].dtype}, "
+                f"where `{variant.model}` has {own[name].dtype}"
+            )
     try:
         module.load_state_dict(state, strict=True)
     except (RuntimeError, TypeError) as error:
@@ -28,13 +35,6 @@ def load_weights(module: torch.nn.Module, variant: Variant, path: Path, sha256: 
             f"variant {variant.name!r}: weights {path} do not fit `{variant.model}`: "
             f"{first_lines(str(error))}"
         ) from error
-    for name, tensor in state.items():
-        # Torch converts in silence, int8 to float as well as complex to its real part.
-        if _kind(tensor) != _kind(own[name]):
-            raise EvidenceError(
-                f"variant {variant.name!r}: weights {path} hold {name!r} as {tensor.dtype}, where "
-                f"`{variant.model}` has {own[name].dtype}"
-            )
 
 
 def _kind(tensor: torch.Tensor) -> tuple[bool, bool]:

@@ -110,7 +110,7 @@ def test_a_damaged_outcome_is_not_believed(tmp_path):
     said: list[str] = []
     store = Store(tmp_path, said.append)
     store.save_outcome(KEY, {"met": False})
-    path = tmp_path / "probes" / f"{KEY}.json"
+    path = tmp_path / "probes" / KEY / "outcome.json"
     assert store.outcome(KEY) == {"met": False}
     path.write_text(path.read_text().replace("false", "true"))
     assert store.outcome(KEY) is None
@@ -123,7 +123,7 @@ def test_a_failing_write_leaves_nothing_behind(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         store.save_outcome(KEY, {"a": float("nan")})
     assert store.outcome(KEY) == {"a": 1}
-    assert [p.name for p in (tmp_path / "probes").iterdir()] == [f"{KEY}.json"]
+    assert [p.name for p in (tmp_path / "probes" / KEY).iterdir()] == ["outcome.json"]
 
 
 def test_git_ignores_the_store(tmp_path):

@@ -24,16 +24,21 @@ def gated(bench, shell):
     return bench.folder / "reports" / "live-gate" / "run.json"
 
 
+def written(folder):
+    """When each file of the store was written; that a folder was used is noted at the folder."""
+    files = [path for path in (folder / ".modelchecks").rglob("*") if path.is_file()]
+    return {path: path.stat().st_mtime_ns for path in files}
+
+
 @pytest.mark.parametrize(
     "source", ["reports/live-gate/run.json", "reports/live-gate", ".modelchecks"]
 )
 def test_judging_again_gives_the_same_results(bench, shell, gated, source):
-    before = {path: path.stat().st_mtime_ns for path in (bench.folder / ".modelchecks").rglob("*")}
+    before = written(bench.folder)
     done = shell("decide", source, "--suite", "live.suite.yaml", "--report", "again", code=1)
     assert done.stderr == ""
     assert results(bench.folder / "again" / "live-gate" / "run.json") == results(gated)
-    after = {path: path.stat().st_mtime_ns for path in (bench.folder / ".modelchecks").rglob("*")}
-    assert after == before
+    assert written(bench.folder) == before
 
 
 def test_judging_again_may_write_where_it_read(bench, shell, gated):
