@@ -70,8 +70,19 @@ class Needs:
 
 
 @dataclass(frozen=True, slots=True)
+class History:
+    """The first `n` labels of a log, and their digest: they must be the same at the next look."""
+
+    n: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
-    """What `evaluate` answers; the run adds case id, variant, severity and location."""
+    """What `evaluate` answers; the run adds case id, variant, severity and location.
+
+    `history` is for a ledger to remember, and for the next look's view.
+    """
 
     status: Status
     message: str
@@ -80,14 +91,7 @@ class Outcome:
     needed: int | None = None
     structural: bool = False
     details: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class History:
-    """The first `n` labels of a log, and their digest: they must be the same at the next look."""
-
-    n: int
-    sha256: str
+    history: History | None = None
 
 
 def not_applicable(reason: str) -> Outcome:

@@ -47,8 +47,8 @@ def judge(plan: Plan, case: Case, gathered: Gathered, looks: Looks | None = None
         outcome = _sound(check.evaluate(view))
         if look is not None:
             outcome = replace(outcome, details={**outcome.details, "look": look.number})
-        if looks is not None and (seen := outcome.details.get("history")) is not None:
-            looks.remember(case, History(**seen))
+        if looks is not None and outcome.history is not None:
+            looks.remember(case, outcome.history)
     except stats.TooFewRowsError as error:
         outcome = Outcome("inconclusive", f"too few rows to decide: {error}")
     except UnexpectedError as error:
@@ -126,6 +126,7 @@ def _sound(outcome: Outcome) -> Outcome:
         "estimate": (Estimate, type(None)),
         "needed": (int, type(None)),
         "structural": (bool,),
+        "history": (History, type(None)),
     }
     for name, allowed in kinds.items():
         value = getattr(outcome, name)

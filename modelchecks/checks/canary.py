@@ -108,7 +108,12 @@ class CanaryDrop:
             )
         details: dict[str, Any] = {"history": asdict(history), "decided_at": canary.decided_at}
         outcome = Outcome(
-            canary.status, message, drop, {"max_drop": self.max_drop}, details=details
+            canary.status,
+            message,
+            drop,
+            {"max_drop": self.max_drop},
+            details=details,
+            history=history,
         )
         outcome = hold_if_unequal(outcome, view, self.offline, self.live)
         return hold_if_unsampled(outcome, view, self.live)
