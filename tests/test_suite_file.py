@@ -175,11 +175,12 @@ def test_a_pickle_needs_the_users_trust(tmp_path: Path, weights: str) -> None:
     assert load_suite(path).variants[0].trusted
 
 
-def test_assumed_randomness_needs_a_reason_and_groups_are_refused(tmp_path: Path) -> None:
+def test_assumed_randomness_needs_a_reason_and_weights_and_groups_a_column(tmp_path: Path) -> None:
     path = tmp_path / "x.suite.yaml"
     for odd, said in [
         ("assume_random: '  '", "`assume_random` must give a reason"),
-        ("group: session", "`group` (rows that cluster) is planned"),
+        ("group: [session]", "`group` must be text, not a list"),
+        ("sampling: {weights: 5}", "`weights` must be text, not '5'"),
         ("sampling: lottery", "`sampling` is 'lottery'; it must be one of random, unknown"),
     ]:
         checks = "- accuracy_floor: {min_accuracy: 9%}\n"
