@@ -105,7 +105,7 @@ def _open(case: Case, result: Result, gathered: Gathered) -> Iterator[OpenDecisi
     if not isinstance(evidence, Evidence):
         return
     have = evidence.labelled
-    if result.status == "inconclusive" and (result.needed or judged_split(check)):
+    if result.status == "inconclusive" and (judged_split(check) or have < (result.needed or 0)):
         yield OpenDecision(case.id, case.variant, evidence.split, have, result.needed)
     elif not have and isinstance(check, AccuracyDrop):
         yield from _ahead(case, check, gathered)
@@ -169,7 +169,8 @@ def as_csv(rows: Sequence[RowToLabel]) -> str:
 
 def told(plan: LabelPlan) -> str:
     """Return the plan as text: a table of decisions, then the rows."""
-    lines = [f"{plan.settled} cases are settled already."]
+    cases = "case is" if plan.settled == 1 else "cases are"
+    lines = [f"{plan.settled} {cases} settled already."]
     if plan.decisions:
         table = [("case", "split", "labels", "needed", "more", "if true")]
         for one in plan.decisions:

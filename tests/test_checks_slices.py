@@ -91,7 +91,9 @@ def test_slices_are_decided_as_worst_group_decides(logs: Bench) -> None:
 def test_all_within_the_limit_pass(logs: Bench) -> None:
     result = judged(logs, "columns: [camera, store], classes: true, max_drop: 30pp")
     assert result.status == "passed"
-    assert re.match(r"none of 8 slices fell by more than 30 pp; the most did camera=B", result.message)
+    assert re.match(
+        r"none of 8 slices fell by more than 30 pp; the most did camera=B", result.message
+    )
 
 
 def test_what_can_be_settled_says_by_how_many_rows(logs: Bench) -> None:
