@@ -120,7 +120,9 @@ def _entry(suite: Suite, case: Case, gathered: Gathered) -> Entry | None:
     seen = evidence.meta.get("variants", {})
     if not set(asked) <= set(seen):
         return None
-    variants = [seen[v].get("weights_sha256") or f"logged:{seen[v].get('logged')}" for v in asked]
+    # What a case says of its variant, it says of it and the champion, whoever else is described.
+    judged = [v for v in asked if case.variant is None or v in (case.variant, suite.champion)]
+    variants = [seen[v].get("weights_sha256") or f"logged:{seen[v].get('logged')}" for v in judged]
     return {
         "rows": evidence.meta.get("fingerprint"),
         "variants": sorted(variants),

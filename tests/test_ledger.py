@@ -82,6 +82,23 @@ def test_a_case_that_saw_nothing_took_no_look(bench: Bench) -> None:
     assert found.results[1].status == "errored"
 
 
+def test_a_gain_is_one_look_for_each_variant_whoever_else_is_declared(bench: Bench) -> None:
+    variants = "good: {logged: good}\nbad: {logged: bad}\np: {logged: probabilities}"
+    path = bench.suite(
+        "- gain_transfer", variants=variants, rest="champion: good\npolicy: {ledger: looks.jsonl}"
+    )
+    found = looks(run_suite(load_suite(path)))
+    assert found == {"gain_transfer[good]": 1, "gain_transfer[bad]": 2, "gain_transfer[p]": 3}
+    fewer = variants.replace("p: {logged: probabilities}", "")
+    path = bench.suite(
+        "- gain_transfer", variants=fewer, rest="champion: good\npolicy: {ledger: looks.jsonl}"
+    )
+    assert looks(run_suite(load_suite(path))) == {
+        "gain_transfer[good]": 1,
+        "gain_transfer[bad]": 2,
+    }
+
+
 def test_the_run_records_and_tells_the_looks(bench: Bench) -> None:
     found = run(bench)
     assert found.splits["live"]["ledger"]["looks"] == 2

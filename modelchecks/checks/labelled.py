@@ -90,4 +90,5 @@ def known_confidence(
             f"variant {variant!r} has no confidence in its answers on split {split!r}: its log "
             "holds classes. Log one list of probabilities per row"
         )
-    return confidence
+    # A logged list need not sum to 1 to the last digit.
+    return np.minimum(confidence, 1.0)
