@@ -83,6 +83,41 @@ def test_no_gain_of_the_source_is_shown_to_arrive_live() -> None:
     )
 
 
+DROPS = {
+    # variant: drop, its decision bounds at 5 %, its 95 % interval, and the status at 15.5 pp
+    "baseline": (0.137, (0.128838, 0.145164), (0.127357, 0.146648), "passed"),
+    "domain_adapted": (0.156, (0.147996, 0.164011), (0.146545, 0.165469), "inconclusive"),
+    "curriculum": (0.152, (0.144213, 0.159800), (0.142805, 0.161219), "inconclusive"),
+}
+
+
+def test_the_gate_blocks_all_of_the_source(bench: Bench) -> None:
+    """The whole line on logs with exactly the counts of the table."""
+    for side, name in enumerate(("offline", "live")):
+        label = np.ones(10_000, dtype=int)
+        right = {v: np.arange(10_000) < pair[side] for v, pair in TABLE_1.items()}
+        bench.write(name, label=label, **{v: hits.astype(int) for v, hits in right.items()})
+    variants = "\n".join(f"{v}: {{logged: {v}}}" for v in TABLE_1)
+    checks = (
+        "- accuracy_drop: {max_drop: 5pp}\n  id: drop\n"
+        "- accuracy_drop: {max_drop: 15.5pp}\n  id: loose\n  severity: warn\n"
+        "- gain_transfer: {paired: false}"
+    )
+    judged = run(bench, checks, variants=variants, rest="champion: baseline")
+    found = by_case(judged)
+    for variant, (drop, bounds, shown, loose) in DROPS.items():
+        estimate = found[f"drop[{variant}]"].estimate
+        assert estimate is not None
+        assert estimate.value == pytest.approx(drop)
+        assert (estimate.lower_bound, estimate.upper_bound) == pytest.approx(bounds, abs=1e-6)
+        assert (estimate.low, estimate.high) == pytest.approx(shown, abs=1e-6)
+        assert found[f"drop[{variant}]"].status == "failed"
+        assert found[f"loose[{variant}]"].status == loose
+        assert judged.decisions[variant].verdict == "blocked"
+    told = found["gain_transfer[curriculum]"].message
+    assert told == GainTransfer(paired=False).evaluate(table_1("curriculum")).message
+
+
 def test_the_champion_has_no_gain_over_itself() -> None:
     outcome = GainTransfer(paired=False).evaluate(table_1("baseline"))
     assert (outcome.status, outcome.structural) == ("not_applicable", True)

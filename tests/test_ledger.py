@@ -14,12 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelchecks import load_suite, run_suite, stats
+from modelchecks.check import View
+from modelchecks.checks.accuracy import AccuracyDrop
 from modelchecks.gate import exit_code
 from modelchecks.ledger import FILE, _numbered
 from modelchecks.load import read_suite
 from modelchecks.results import Run
 from modelchecks.run import judge_again
 from tests.conftest import Bench
+from tests.test_checks_accuracy import seen
 
 DROP = "- accuracy_drop: {max_drop: 5pp}"
 
@@ -216,10 +219,6 @@ def test_no_look_is_judged_more_mildly_for_being_counted(
     n: int, share: float, rule: Any, number: int
 ) -> None:
     """A decision may become inconclusive by what was spent; it never turns into another one."""
-    from modelchecks.check import View
-    from modelchecks.checks.accuracy import AccuracyDrop
-    from tests.test_checks_accuracy import seen
-
     view = View(
         {"offline": seen("offline", 940, 1000), "live": seen("live", round(share * n), n)}, "v"
     )
