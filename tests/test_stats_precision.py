@@ -15,7 +15,7 @@ from modelchecks.stats import (
     labels_needed_floor,
     metric,
     proportion,
-    rows_needed,
+    rows_to_settle,
 )
 
 
@@ -24,14 +24,14 @@ def test_it_is_near_the_exact_number_for_a_drop(drop: float) -> None:
     offline, live = proportion(9400, 10_000), proportion(round((0.94 - drop) * 1000), 1000)
     other = (offline.upper_bound - offline.lower_bound) / 2
     exact = labels_needed(0.94, 10_000, true_drop=drop, max_drop=0.05)
-    assert rows_needed(live, abs(drop - 0.05), other=other) == pytest.approx(exact, rel=0.2)
+    assert rows_to_settle(live, abs(drop - 0.05), other=other) == pytest.approx(exact, rel=0.2)
 
 
 @settings(max_examples=30, deadline=None)
 @given(share=st.floats(0.6, 0.95), gap=st.floats(0.02, 0.1))
 def test_it_is_near_the_exact_number_for_a_floor(share: float, gap: float) -> None:
     seen = proportion(round(share * 40_000), 40_000)
-    found = rows_needed(seen, gap)
+    found = rows_to_settle(seen, gap)
     # The normal law of the value that was seen; the exact test starts from the floor.
     wide = (1.644854 + 0.841621) * math.sqrt(seen.value * (1 - seen.value)) / gap
     assert found == pytest.approx(wide**2, rel=0.05)
@@ -41,9 +41,9 @@ def test_it_is_near_the_exact_number_for_a_floor(share: float, gap: float) -> No
 
 def test_what_no_number_of_rows_settles_is_none() -> None:
     seen = proportion(900, 1000)
-    assert rows_needed(seen, 0.0) is None
-    assert rows_needed(seen, 0.01, other=0.01) is None
-    assert rows_needed(seen, 1e-6) is None
+    assert rows_to_settle(seen, 0.0) is None
+    assert rows_to_settle(seen, 0.01, other=0.01) is None
+    assert rows_to_settle(seen, 1e-6) is None
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_what_no_number_of_rows_settles_is_none() -> None:
 )  # fmt: skip
 def test_invalid_input_names_the_argument(options: dict[str, float], named: str) -> None:
     with pytest.raises(ValueError, match=f"^{named}: "):
-        rows_needed(proportion(9, 10), **options)
+        rows_to_settle(proportion(9, 10), **options)
 
 
 def test_metrics_that_are_means_take_groups() -> None:

@@ -218,7 +218,7 @@ class AccuracyDrop:
         kept = 1.0 if self.max_drop is not None else 1 - limit
         gap = abs(drop.value - limit) * (1.0 if self.max_drop is not None else offline.value)
         other = kept * (offline.upper_bound - offline.lower_bound) / 2
-        return stats.rows_needed(live, gap, other=other)
+        return stats.rows_to_settle(live, gap, other=other)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -306,4 +306,4 @@ class AccuracyFloor:
     def _needed(metric: Metric, estimate: Estimate, limit: float) -> int | None:
         if metric.is_accuracy and estimate.method == "clopper-pearson":
             return stats.labels_needed_floor(estimate.value, floor=limit, alpha=estimate.alpha)
-        return stats.rows_needed(estimate, abs(estimate.value - limit))
+        return stats.rows_to_settle(estimate, abs(estimate.value - limit))

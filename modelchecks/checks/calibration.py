@@ -92,7 +92,7 @@ class Calibration:
         elif status == "failed":
             message += f". Shown to be over the allowed {allowed}"
         else:
-            needed = stats.rows_needed(error, abs(error.value - margin))
+            needed = stats.rows_to_settle(error, abs(error.value - margin))
             message += (
                 f". It may be {points(error.lower_bound)} to {points(error.upper_bound)} and "
                 f"{allowed} is allowed. {settle(needed, error.n, 'labelled live rows')}"

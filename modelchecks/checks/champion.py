@@ -108,7 +108,7 @@ def labels_to_tell(gain: Estimate, margin: float) -> int | None:
         return stats.paired_labels_needed(
             gain.value, gain.discordance, margin=margin, alpha=gain.alpha
         )
-    return stats.rows_needed(gain, abs(gain.value - margin))
+    return stats.rows_to_settle(gain, abs(gain.value - margin))
 
 
 def compared(gain: Estimate) -> str:

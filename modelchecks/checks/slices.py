@@ -245,7 +245,7 @@ def _needed(slices: Sequence[Slice], margin: float, live_n: int) -> int | None:
         before, now = stats.proportion(x1, n1), stats.proportion(x2, n2)
         other = (before.upper_bound - before.lower_bound) / 2
         gap = abs(x1 / n1 - x2 / n2 - margin)
-        needed = stats.rows_needed(now, gap, other=other)
+        needed = stats.rows_to_settle(now, gap, other=other)
         if needed is None:
             return None
         most = max(most, math.ceil(needed * live_n / n2))

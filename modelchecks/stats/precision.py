@@ -8,7 +8,7 @@ from modelchecks.stats.estimate import Estimate
 from modelchecks.stats.power import MOST
 
 
-def rows_needed(
+def rows_to_settle(
     estimate: Estimate, gap: float, *, other: float = 0.0, power: float = 0.8
 ) -> int | None:
     """Return the number of rows from which an effect `gap` away from its margin is settled.
@@ -19,7 +19,7 @@ def rows_needed(
     no practical number suffices. Raises ValueError.
 
     >>> from modelchecks.stats import proportion
-    >>> rows_needed(proportion(450, 500), 0.02)
+    >>> rows_to_settle(proportion(450, 500), 0.02)
     1520
     """
     from scipy.special import ndtri
