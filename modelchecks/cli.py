@@ -17,6 +17,7 @@ from modelchecks.doctor import doctor
 from modelchecks.github import github
 from modelchecks.init import init
 from modelchecks.lint import lint
+from modelchecks.plan_command import plan
 from modelchecks.pytest_command import OPTIONS, pytest
 from modelchecks.shell import (
     Reports,
@@ -231,6 +232,7 @@ def explain(check: str | None) -> int:
 
 cli.add_command(lint)
 cli.add_command(init)
+cli.add_command(plan)
 cli.add_command(waive)
 cli.add_command(verify)
 cli.add_command(pytest)

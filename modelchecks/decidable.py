@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from modelchecks import stats
-from modelchecks.checks.accuracy import AccuracyDrop, AccuracyFloor, level
+from modelchecks.checks.accuracy import AccuracyDrop, AccuracyFloor
+from modelchecks.checks.deciding import level
 from modelchecks.errors import Problem
 from modelchecks.suite import DeclaredCheck, Suite
 from modelchecks.wording import percent, threshold
@@ -36,8 +37,6 @@ def _said(declared: DeclaredCheck, expected: dict[str, int], suite: Suite) -> st
     check = declared.check
     if getattr(check, "metric", "accuracy") != "accuracy":
         return None
-    if None in (getattr(check, name, 0) for name in ("max_drop", "min_accuracy")):
-        return None
     if isinstance(check, AccuracyFloor) and check.split in expected:
         return floor_said(check, expected[check.split])
     if isinstance(check, AccuracyDrop) and check.live in expected:
@@ -50,13 +49,13 @@ def _accuracy(suite: Suite, split: str) -> float:
     """Return what accuracy to assume on a split: what a floor of the suite asks of it."""
     checks = [declared.check for declared in suite.checks]
     floors = [c.min_accuracy for c in checks if isinstance(c, AccuracyFloor) and c.split == split]
-    return max([floor for floor in floors if floor < 1] or [ACCURACY])
+    return max([floor for floor in floors if floor is not None and floor < 1] or [ACCURACY])
 
 
 def drop_said(check: AccuracyDrop, accuracy: float, offline_n: int, live_n: int) -> str | None:
     """Return what is wrong with a drop's margin at these numbers of labelled rows, if anything."""
     margin = check.max_drop
-    if accuracy - margin < 0:
+    if margin is None or accuracy - margin < 0:
         return None
     alpha = level(check.confidence)
     passed = stats.drop_operating_characteristics(
@@ -81,6 +80,8 @@ def drop_said(check: AccuracyDrop, accuracy: float, offline_n: int, live_n: int)
 def floor_said(check: AccuracyFloor, n: int) -> str | None:
     """Return what is wrong with a floor at this number of labelled rows, if anything."""
     floor, alpha = check.min_accuracy, level(check.confidence)
+    if floor is None:
+        return None
     best = float(stats.clopper_pearson(n, n, alpha=alpha)[0])
     # Half way between the floor and no error at all: a good variant.
     good = (1 + floor) / 2

@@ -11,17 +11,18 @@ from typing import Any, Literal
 from modelchecks.check import Check
 from modelchecks.results import Location, Severity
 
-Sampling = Literal["random", "unknown"]
+Sampling = Literal["random", "weights", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
     """Rows from one source: `options` are the fields of the source's dataclass.
 
-    `sampling` says how the labelled rows were drawn from the traffic they stand for. `unknown`
-    can warn and block but not approve, unless `assume_random` gives the reason to trust it.
-    `expected_labels` is how many labelled rows there are meant to be; `lint` says which thresholds
-    that is too few for.
+    `sampling` says how the labelled rows were drawn from the traffic they stand for: at random, or
+    with known chances, whose inverse is in the column `weights`. `unknown` can warn and block but
+    not approve, unless `assume_random` gives the reason to trust it. Rows with the same value in
+    the column `group` (a user, a session, a video) may depend on each other. `expected_labels` is
+    how many labelled rows there are meant to be; `lint` says for which thresholds that is too few.
     """
 
     name: str
@@ -29,6 +30,8 @@ class Split:
     options: Mapping[str, Any]
     slices: tuple[str, ...] = ()
     sampling: Sampling = "unknown"
+    weights: str | None = None
+    group: str | None = None
     assume_random: str | None = None
     location: Location = field(default=Location("", 1), compare=False)
     expected_labels: int | None = None
@@ -59,11 +62,16 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How outcomes count: `inconclusive` and `mode` change exit codes, never a verdict."""
+    """How outcomes count: `inconclusive` and `mode` change exit codes, never a verdict.
+
+    `ledger` is a file or folder that counts how often the same rows have judged variants;
+    `spending` makes each further look at them decide at a smaller error (see `modelchecks.ledger`).
+    """
 
     inconclusive: Literal["fail", "warn", "skip"] = "fail"
     mode: Literal["enforce", "observe"] = "enforce"
     ledger: str | None = None
+    spending: Literal["none", "halving", "inverse_square"] = "none"
 
 
 @dataclass(frozen=True, slots=True)

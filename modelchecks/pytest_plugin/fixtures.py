@@ -69,7 +69,8 @@ class SuiteEvidence:
 
     def judge_declared(self, declared: DeclaredCheck, variant: str | None) -> Result:
         """Return what a check answers as the suite, or a test, declares it."""
-        from modelchecks.run import judge
+        from modelchecks.judging import judge
+        from modelchecks.ledger import take
 
         if declared.check.scope == "variant" and variant is None:
             raise TypeError(
@@ -77,7 +78,8 @@ class SuiteEvidence:
             )
         plan, gathered = self._gather(declared, variant)
         with contextlib.chdir(self.node.config.invocation_params.dir):
-            result = judge(plan, plan.cases[0], gathered)
+            # A look is a look, whoever takes it.
+            result = judge(plan, plan.cases[0], gathered, take(plan, gathered))
         tell(self.node, result)
         return result
 

@@ -9,6 +9,8 @@ from xml.etree import ElementTree
 import pytest
 import xmlschema
 
+from tests.plugin.conftest import OTHERS
+
 CHECKS = """
 - accuracy_drop: {max_drop: 5pp}
 - accuracy_floor: {split: live, min_accuracy: 50%}
@@ -35,7 +37,14 @@ def gate(bench, inner):
 
 
 def test_pytest_html_shows_the_cases(inner, gate):
-    result = inner.run(*REPORT, "--html", "own.html", "--self-contained-html", process=True)
+    result = inner.run(
+        *REPORT,
+        "--html",
+        "own.html",
+        "--self-contained-html",
+        process=True,
+        beside=("html", "metadata"),
+    )
     result.assert_outcomes(passed=5, failed=1, xfailed=1)
     page = (inner.folder / "own.html").read_text(encoding="utf-8")
     assert "live.suite.yaml::accuracy_drop[bad]" in page
@@ -44,7 +53,7 @@ def test_pytest_html_shows_the_cases(inner, gate):
 
 
 def test_allure_has_a_result_for_each_case(inner, gate):
-    result = inner.run(*REPORT, "--alluredir", "allure", process=True)
+    result = inner.run(*REPORT, "--alluredir", "allure", process=True, beside=["allure_pytest"])
     result.assert_outcomes(passed=5, failed=1, xfailed=1)
     told = [json.loads(p.read_text()) for p in (inner.folder / "allure").glob("*-result.json")]
     statuses = {one["name"]: one["status"] for one in told}
@@ -61,7 +70,7 @@ def test_an_order_by_chance_changes_no_record(inner, gate):
     orders = set()
     for seed in (1, 2):
         options = ("-v", f"--randomly-seed={seed}")
-        result = inner.run(*REPORT, *options, process=True, by_chance=True)
+        result = inner.run(*REPORT, *options, process=True, beside=["randomly"])
         result.assert_outcomes(passed=5, failed=1, xfailed=1)
         lines = [line.split(" ")[0] for line in result.outlines if "%]" in line]
         assert len(lines) == 7
@@ -73,7 +82,7 @@ def test_an_order_by_chance_changes_no_record(inner, gate):
 @pytest.mark.slow
 def test_all_of_them_at_once_among_four_workers(inner, gate):
     everything = ("-n", "4", "--html", "own.html", "--alluredir", "allure", "--junitxml", "own.xml")
-    result = inner.run(*REPORT, *everything, "--modelchecks-no-cache", process=True, by_chance=True)
+    result = inner.run(*REPORT, *everything, "--modelchecks-no-cache", process=True, beside=OTHERS)
     result.assert_outcomes(passed=5, failed=1, xfailed=1)
     assert without_times(inner.record()) == gate
     schema().validate(str(inner.folder / "own.xml"))
