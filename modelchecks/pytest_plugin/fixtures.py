@@ -161,6 +161,14 @@ def tell(node: pytest.Item, result: Result) -> None:
 
 def suite_of(node: pytest.Item, module: Any) -> Suite:
     """Return the suite that a test means; fails the test where it cannot be told."""
+    found = _suite(node, module)
+    if isinstance(found, str):
+        pytest.fail(found, pytrace=False)
+    return found
+
+
+def _suite(node: pytest.Item, module: Any) -> Suite | str:
+    """Return the suite that a test means, or why it cannot be told."""
     from modelchecks.load import read_suite
     from modelchecks.suite import Suite
 
@@ -175,11 +183,10 @@ def suite_of(node: pytest.Item, module: Any) -> Suite:
     else:
         paths = sorted(p for p in folder.iterdir() if p.name.endswith(SUITE_SUFFIXES))
         if len(paths) != 1:
-            what = ", ".join(path.name for path in paths) or "none"
-            pytest.fail(
-                f"which suite {node.name} is about is not said, and {folder} holds {what}. Mark "
-                "the test `@pytest.mark.modelchecks_suite(PATH)`, or name a Suite `suite`",
-                pytrace=False,
+            return (
+                f"which suite {node.name} is about is not said, and {folder} holds "
+                f"{', '.join(path.name for path in paths) or 'none'}. Mark the test "
+                "`@pytest.mark.modelchecks_suite(PATH)`, or name a Suite `suite`"
             )
         path = paths[0]
     suites = config.stash[STATE].suites
@@ -201,7 +208,10 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
     from modelchecks.plan import make_plan
 
     config = metafunc.config
-    suite = suite_of(metafunc.definition, metafunc.module)
+    suite = _suite(metafunc.definition, metafunc.module)
+    if isinstance(suite, str):
+        # Then the fixture says so, where it is really ours that is asked for.
+        return
     try:
         plan = make_plan(suite, option(config, "variant") or None)
     except SuiteError as error:
@@ -227,15 +237,14 @@ def _param(config: pytest.Config, value: Any, id: str, *words: str, of: str | No
 
 
 def _is_ours(metafunc: pytest.Metafunc, name: str) -> bool:
-    """Return whether a test takes our fixture, not another of that name or a parameter."""
+    """Return whether a test takes our fixture, not another of that name or a parameter.
+
+    pytest has no public way to ask which fixture a name means and what is parametrized already.
+    """
     if name not in metafunc.fixturenames:
         return False
-    for mark in metafunc.definition.iter_markers("parametrize"):
-        names = mark.args[0] if mark.args else mark.kwargs.get("argnames", ())
-        given = names.split(",") if isinstance(names, str) else names
-        if name in [str(one).strip() for one in given]:
-            return False
-    # pytest has no public way to ask which fixture a name means.
+    if any(name in call.params for call in getattr(metafunc, "_calls", ())):
+        return False
     found = getattr(metafunc, "_arg2fixturedefs", {}).get(name, ())
     return len(found) > 0 and found[-1].func.__module__ == __name__
 
@@ -247,6 +256,7 @@ def variant(request: pytest.FixtureRequest) -> Variant | None:
         chosen: Variant = request.param
         return chosen
     if "case" not in request.fixturenames:
+        suite_of(request.node, request.module)
         pytest.fail("`variant` is for tests; a fixture that needs it must be taken by a test")
     case: AskedCase = request.getfixturevalue("case")
     return next((v for v in case.evidence.suite.variants if v.name == case.variant), None)
@@ -265,6 +275,7 @@ def evidence(request: pytest.FixtureRequest) -> SuiteEvidence:
 def case(request: pytest.FixtureRequest) -> AskedCase:
     """One case of the suite, each in turn."""
     if not hasattr(request, "param"):
+        suite_of(request.node, request.module)
         pytest.fail("`case` is for tests; a fixture that needs it must be taken by a test")
     node: pytest.Item = request.node
     chosen: Case = request.param

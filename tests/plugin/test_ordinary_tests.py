@@ -112,8 +112,22 @@ def test_the_suite_may_be_named_by_marker_or_built_in_the_module(bench, inner):
     result.stdout.no_fnmatch_line("*Traceback*")
 
 
-def test_names_of_others_stay_theirs(bench, inner):
+@pytest.mark.parametrize("suites", [0, 1, 2])
+def test_names_of_others_stay_theirs(bench, inner, suites):
     """`case` and `variant` are usual names; only a test that takes ours is about a suite."""
+    for number in range(suites):
+        bench.suite(CHECKS, name=f"s{number}")
+    inner.write(
+        "test_generated.py",
+        """
+        def pytest_generate_tests(metafunc):
+            if "case" in metafunc.fixturenames:
+                metafunc.parametrize("case", [1, 2])
+
+        def test_generated(case):
+            assert case in (1, 2)
+        """,
+    )
     inner.write(
         "test_own.py",
         """
@@ -139,7 +153,7 @@ def test_names_of_others_stay_theirs(bench, inner):
             assert evidence == 1
         """,
     )
-    inner.run().assert_outcomes(passed=5)
+    inner.run("test_own.py", "test_generated.py").assert_outcomes(passed=7)
 
 
 @pytest.mark.parametrize(
