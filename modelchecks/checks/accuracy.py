@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from modelchecks import stats
 from modelchecks.check import Needs, Outcome, Scope, Share, SplitName, View, param
+from modelchecks.checks.shown import by_class
 from modelchecks.results import Severity
 from modelchecks.wording import accuracy, interval, percent, points, threshold
 
@@ -87,7 +88,11 @@ class AccuracyDrop:
             drop,
             {"max_drop": self.max_drop},
             needed,
-            details={"offline": asdict(offline), "live": asdict(live)},
+            details={
+                "offline": asdict(offline),
+                "live": asdict(live),
+                **by_class(view, self.offline, self.live),
+            },
         )
         return hold_if_unsampled(outcome, view, self.live)
 

@@ -1,0 +1,143 @@
+"""Specifications become pictures here, by Vega-Lite in this process: no browser, no network.
+
+The page holds them as inline SVG. They are made of foreign text too, so that of what the library
+wrote only known elements and attributes are taken over, which also halves the size.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from xml.etree import ElementTree
+
+Spec = Mapping[str, Any]
+
+_SVG = "{http://www.w3.org/2000/svg}"
+_ELEMENTS = frozenset({"svg", "g", "path", "line", "text", "rect", "circle", "defs", "clipPath"})
+_ATTRIBUTES = frozenset(
+    {
+        *("d", "x", "y", "x1", "x2", "y1", "y2", "dx", "dy", "r", "cx", "cy", "width", "height"),
+        *("transform", "fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-opacity"),
+        *("opacity", "fill-opacity", "text-anchor", "font-size", "font-weight", "viewBox"),
+        *("clip-path", "id"),
+    }
+)
+_USUAL = {"opacity": "1", "stroke-width": "1", "text-anchor": "start", "font-size": "11px"}
+_DIGITS = re.compile(r"-?\d+\.\d+(?:e-?\d+)?")
+_CIRCLE = re.compile(r"M([\d.]+),0A[\d.,]+,-([\d.]+),0A[\d.,-]+")
+_PLACE = re.compile(r"translate\(([-\d.]+),([-\d.]+)\)")
+_INHERITED = ("fill", "stroke", "stroke-width", "fill-opacity", "text-anchor", "font-weight")
+_LOCAL = re.compile(r"url\(#([\w-]+)\)")
+
+
+class CannotDrawError(Exception):
+    """The library refused; the figure's numbers are shown without it."""
+
+
+def svg(spec: Spec, name: str, label: str) -> str:
+    """Return a picture as an inline SVG element that a screen reader calls `label`.
+
+    `name` makes its inner ids unique on a page. Raises CannotDrawError.
+    """
+    try:
+        root = ElementTree.fromstring(_converted(spec))
+    except ElementTree.ParseError as error:
+        raise CannotDrawError(str(error)) from error
+    _take(root, name)
+    width, height = root.attrib.pop("width"), root.attrib.pop("height")
+    root.attrib.update({"viewBox": f"0 0 {width} {height}", "role": "img", "aria-label": label})
+    return ElementTree.tostring(root, encoding="unicode").replace("svg:", "")
+
+
+def png(spec: Spec) -> bytes:
+    """Return a picture as a PNG on white, sharp on fine screens; raises CannotDrawError."""
+    import vl_convert
+
+    try:
+        made: bytes = vl_convert.vegalite_to_png({**spec, "background": "white"}, scale=2)
+    except ValueError as error:
+        raise CannotDrawError(str(error)) from error
+    return made
+
+
+def svg_file(spec: Spec) -> str:
+    """Return a picture as an SVG file of its own on white; raises CannotDrawError."""
+    return _converted({**spec, "background": "white"}) + "\n"
+
+
+def _converted(spec: Spec) -> str:
+    import vl_convert
+
+    try:
+        made: str = vl_convert.vegalite_to_svg(dict(spec))
+    except ValueError as error:
+        raise CannotDrawError(str(error)) from error
+    return made
+
+
+def _take(element: ElementTree.Element, name: str) -> None:
+    """Keep what is known of an element and all below it; a mark's description becomes its title."""
+    element.tag = element.tag.removeprefix(_SVG)
+    told = element.get("aria-label") if element.get("role") == "graphics-symbol" else None
+    kept = {}
+    for key, value in element.attrib.items():
+        if key in _ATTRIBUTES and _USUAL.get(key) != value:
+            kept[key] = _LOCAL.sub(rf"url(#{name}-\1)", _DIGITS.sub(_short, value))
+    if "id" in kept:
+        kept["id"] = f"{name}-{kept['id']}"
+    if "stroke" not in kept:
+        kept.pop("stroke-width", None)
+    element.attrib.clear()
+    element.attrib.update(kept)
+    for child in list(element):
+        if child.tag.removeprefix(_SVG) not in _ELEMENTS or child.get("display") == "none":
+            element.remove(child)
+            continue
+        _take(child, name)
+        if element.tag != "clipPath" and _draws_nothing(child):
+            element.remove(child)
+    _round(element)
+    if told is not None:
+        title = ElementTree.SubElement(element, "title")
+        title.text = told
+    # A group that says nothing, around one other thing, is that thing.
+    for place, child in enumerate(list(element)):
+        if child.tag == "g" and not child.attrib and len(child) == 1:
+            element[place] = child[0]
+    if element.tag == "g":
+        _say_once(element)
+
+
+def _draws_nothing(element: ElementTree.Element) -> bool:
+    if element.tag == "g":
+        return len(element) == 0
+    if element.tag in ("path", "rect"):
+        seen = {element.get(paint, "none") for paint in ("fill", "stroke")}
+        return seen <= {"none", "transparent"} or not element.get("d", "whole")
+    return False
+
+
+def _round(element: ElementTree.Element) -> None:
+    """Turn a path that is a circle into one, which is a third of the text."""
+    circle = _CIRCLE.fullmatch(element.get("d", ""))
+    place = _PLACE.fullmatch(element.get("transform", ""))
+    if circle and place and circle[1] == circle[2]:
+        element.tag = "circle"
+        del element.attrib["d"], element.attrib["transform"]
+        element.attrib.update({"cx": place[1], "cy": place[2], "r": circle[1]})
+
+
+def _say_once(group: ElementTree.Element) -> None:
+    """Move to a group what all that is in it says alike, and inherits."""
+    for key in _INHERITED:
+        said = {child.get(key) for child in group}
+        if len(group) > 1 and len(said) == 1 and (value := said.pop()) is not None:
+            group.set(key, value)
+            for child in group:
+                del child.attrib[key]
+
+
+def _short(found: re.Match[str]) -> str:
+    text = f"{float(found[0]):.1f}".removesuffix(".0")
+    return "0" if text == "-0" else text
