@@ -1,8 +1,8 @@
 """Past runs in one SQLite file: decisions and key estimates, kept from gate to gate.
 
-Several gates may write to one file at the same time: each run is added in one transaction, or not at
-all. An older file is brought up to date when it is next written or read, and loses nothing; a newer
-one is left alone.
+Several gates may write to one file at the same time: each run is added in one transaction, or not
+at all. An older file is brought up to date when it is next opened, and loses nothing; a newer one
+is left alone.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelchecks.errors import RecordError
+from modelchecks.report.numbers import unit_of
 from modelchecks.results import Run
 
 FILE = "history.sqlite"
@@ -71,8 +72,8 @@ class PastEstimate:
     n: int | None
     check: str | None
     severity: str | None
-    threshold: dict[str, float]
     unit: str | None
+    threshold: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,7 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
         with closing(sqlite3.connect(path, timeout=WAIT_S, isolation_level=None)) as base:
             _upgrade(base, path)
             yield base
-    except sqlite3.Error as error:
+    except (sqlite3.Error, ValueError) as error:
         raise RecordError(f"history {path}: {error}. Move the file away to start anew") from error
 
 
@@ -150,8 +151,8 @@ def _upgrade(base: sqlite3.Connection, path: Path) -> None:
         version = _version(base)
         if version > VERSION:
             raise RecordError(
-                f"history {path} was written by a later modelchecks (version {version} of the file, "
-                f"this one knows {VERSION}); upgrade modelchecks, or name another file"
+                f"history {path} was written by a later modelchecks (version {version} of the "
+                f"file, this one knows {VERSION}); upgrade modelchecks, or name another file"
             )
         for script in _UPGRADES[version:]:
             for statement in script.split(";"):
@@ -191,7 +192,7 @@ def _insert(base: sqlite3.Connection, run: Run) -> None:
                 _text(result.check),
                 result.severity,
                 json.dumps(dict(result.threshold)),
-                result.details.get("unit"),
+                unit_of(result).name,
             )
             for result in run.results
         ],
@@ -212,8 +213,8 @@ def _past(
         (run_id,),
     )
     estimates = base.execute(
-        "SELECT case_id, variant, status, value, low, high, n, check_name, severity, threshold, "
-        "unit FROM estimates WHERE run_id = ? ORDER BY rowid",
+        "SELECT case_id, variant, status, value, low, high, n, check_name, severity, unit, "
+        "threshold FROM estimates WHERE run_id = ? ORDER BY rowid",
         (run_id,),
     )
     return PastRun(
@@ -230,6 +231,6 @@ def _past(
 
 
 def _estimate(row: Sequence[object]) -> PastEstimate:
-    *facts, threshold, unit = row
+    *facts, threshold = row
     told = json.loads(threshold) if isinstance(threshold, str) else {}
-    return PastEstimate(*facts, told, unit)  # type: ignore[arg-type]
+    return PastEstimate(*facts, threshold=told)  # type: ignore[arg-type, misc]

@@ -55,11 +55,15 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How outcomes count: `inconclusive` and `mode` change exit codes, never a verdict."""
+    """How outcomes count: `inconclusive` and `mode` change exit codes, never a verdict.
+
+    `history` is the file that remembers decisions from run to run, relative to the suite file.
+    """
 
     inconclusive: Literal["fail", "warn", "skip"] = "fail"
     mode: Literal["enforce", "observe"] = "enforce"
     ledger: str | None = None
+    history: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

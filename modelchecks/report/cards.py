@@ -119,16 +119,16 @@ def picture(results: Sequence[Result], first: Result) -> Spec | None:
             rows.append({**row, **place("x", point, unit), **_bounds(bounds[name], point, unit)})
     else:
         for result in results:
-            point = details.observed(result)
-            if result.estimate is None or point is None:
+            seen = details.observed(result)
+            if result.estimate is None or seen is None:
                 continue
             bounds = asdict(result.estimate)
             row = {
                 "name": of_whom(result),
-                "told": f"{of_whom(result)}: {full(point, unit)}",
+                "told": f"{of_whom(result)}: {full(seen, unit)}",
                 "status": result.status,
             }
-            rows.append({**row, **place("x", point, unit), **_bounds(bounds, point, unit)})
+            rows.append({**row, **place("x", seen, unit), **_bounds(bounds, seen, unit)})
     if not rows:
         return None
     at = None if limit is None else unit.scaled(limit[1])

@@ -7,9 +7,9 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from modelchecks.report import cards, matrix
+from modelchecks.report import cards, matrix, trends
 from modelchecks.report.figures import sections
-from modelchecks.report.figures.gallery import Gallery, Section
+from modelchecks.report.figures.gallery import Gallery
 from modelchecks.report.numbers import NONE, Unit, shown, unit_of
 from modelchecks.report.summary import GLYPHS
 from modelchecks.report.text import clean, coded
@@ -18,11 +18,13 @@ from modelchecks.results import Result, Run
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+    from modelchecks.archive import PastRun
+
 _APART = ("text", "about")
 """What of the suite's facts stands elsewhere on the page."""
 
 
-def render(run: Run, trends: Section | None = None) -> str:
+def render(run: Run, past: Sequence[PastRun] = ()) -> str:
     """Return the page, rendered from the record alone, and from past runs where they are given."""
     gallery = Gallery()
     evidence = sections(run, gallery)
@@ -36,7 +38,7 @@ def render(run: Run, trends: Section | None = None) -> str:
         cards=cards.cards(run, gallery, evidence),
         missing=matrix.missing(run),
         evidence=evidence,
-        trends=trends,
+        trends=trends.section(past, gallery) if past else None,
         left_out=gallery.left_out,
         passed=[result for result in run.results if result.status == "passed"],
         waivers=[(r, found) for r in run.results if (found := matrix.waiver(r)) is not None],

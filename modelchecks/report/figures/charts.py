@@ -193,7 +193,7 @@ def lines(
     if x_axis is None:
         order = list(dict.fromkeys(str(row["x"]) for row in rows))
         x: Spec = {"field": "x", "type": "ordinal", "sort": order}
-        x["axis"] = {"title": None, "labelAngle": -40, "labelLimit": 70, "labelOverlap": True}
+        x["axis"] = {"title": None, "labelAngle": -40, "labelLimit": 90, "labelOverlap": True}
     else:
         x = at("x", x_axis)
     values = [v for row in rows for k in ("y", "y1", "y2") if (v := row.get(k)) is not None]

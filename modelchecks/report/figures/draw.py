@@ -7,7 +7,8 @@ wrote only known elements and attributes are taken over, which also halves the s
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from xml.etree import ElementTree
 
@@ -52,13 +53,9 @@ def svg(spec: Spec, name: str, label: str) -> str:
 
 def png(spec: Spec) -> bytes:
     """Return a picture as a PNG on white, sharp on fine screens; raises CannotDrawError."""
-    import vl_convert
-
-    try:
-        made: bytes = vl_convert.vegalite_to_png({**spec, "background": "white"}, scale=2)
-    except ValueError as error:
-        raise CannotDrawError(str(error)) from error
-    return made
+    with _drawing() as vega:
+        made: bytes = vega.vegalite_to_png({**spec, "background": "white"}, scale=2)
+        return made
 
 
 def svg_file(spec: Spec) -> str:
@@ -67,13 +64,23 @@ def svg_file(spec: Spec) -> str:
 
 
 def _converted(spec: Spec) -> str:
-    import vl_convert
+    with _drawing() as vega:
+        made: str = vega.vegalite_to_svg(dict(spec))
+        return made
 
+
+@contextmanager
+def _drawing() -> Iterator[Any]:
+    """Lend the library; whatever goes wrong in it costs a picture, never the report or verdict."""
     try:
-        made: str = vl_convert.vegalite_to_svg(dict(spec))
-    except ValueError as error:
-        raise CannotDrawError(str(error)) from error
-    return made
+        import vl_convert
+
+        yield vl_convert
+    except (KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError):
+        raise
+    except BaseException as error:
+        # A panic in its native code is no Exception.
+        raise CannotDrawError(f"{type(error).__name__}: {error}") from error
 
 
 def _take(element: ElementTree.Element, name: str) -> None:

@@ -37,6 +37,8 @@ class Figure:
     rows: tuple[tuple[Cell, ...], ...]
     note: str = ""
     images: tuple[Image, ...] = ()
+    drawn: bool = True
+    """False where there is a table alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -184,7 +184,7 @@ def spec(palette: Palette, layers: list[Spec], height: int, rows: Sequence[Row] 
                 "tickColor": palette.line,
                 "labelLimit": 116,
             },
-            "legend": {**text, "labelLimit": 160},
+            "legend": {**text, "labelLimit": 160, "columnPadding": 24},
             "text": {"fontSize": 11},
         },
     }

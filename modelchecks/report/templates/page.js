@@ -49,8 +49,8 @@
   const form = one("#filter");
   form.hidden = false;
   const filter = () => {
-    const words = one("#words").value.trim().toLowerCase();
-    const severity = one("#severity").value;
+    const words = one("#filter-words").value.trim().toLowerCase();
+    const severity = one("#filter-severity").value;
     const boxes = all("input[name=status]", form);
     const wanted = boxes.filter((box) => box.checked).map((box) => box.value);
     let count = 0;
@@ -61,7 +61,7 @@
       row.hidden = !seen;
       count += seen;
     });
-    one("#found").textContent = `${count} of ${rows.length} checks`;
+    one("#filter-found").textContent = `${count} of ${rows.length} checks`;
   };
   form.addEventListener("input", filter);
   form.addEventListener("submit", (event) => event.preventDefault());
