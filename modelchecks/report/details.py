@@ -231,7 +231,7 @@ def distributions(details: Details) -> list[Distribution]:
         if not isinstance(row, Mapping):
             continue
         edges, before, after = (_numbers(row.get(k)) for k in ("edges", "reference", "current"))
-        if edges and len(edges) == len(before) + 1 == len(after) + 1:
+        if before and len(edges) == len(before) + 1 == len(after) + 1:
             bins = tuple(zip(edges, edges[1:], before, after, strict=False))
             found.append(Distribution(str(name), bins))
     return found

@@ -10,6 +10,8 @@ from textwrap import dedent, indent
 from typing import Any
 
 import pytest
+import scipy.optimize
+import scipy.special  # noqa: F401
 import vl_convert  # noqa: F401
 
 # Runs in this process share its modules; what loads during one would be forgotten after it.

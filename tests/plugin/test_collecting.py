@@ -11,6 +11,7 @@ CHECKS = """
 HEAVY = (
     "torch",
     "torchvision",
+    "vl_convert",
     "scipy",
     "pandas",
     "great_expectations",

@@ -17,7 +17,7 @@ def offline_live(
     """
     left, right = span(row[key] for row in rows for key in ("x", "x1", "x2"))
     xs = left, right + (right - left) * max(len(row["name"]) for row in rows) / 60
-    ys = span([*(row[key] for row in rows for key in ("y", "y1", "y2")), *xs], 0.04)
+    ys = span([*(row[key] for row in rows for key in ("y", "y1", "y2")), *xs], 0.07)
     diagonal = [{"x": x, "y": x} for x in xs]
     limit = [] if allowed is None else [{"x": x, "y": x - allowed} for x in xs]
     x, y = at("x", Axis(f"offline, {unit}", xs)), at("y", Axis(f"live, {unit}", ys))

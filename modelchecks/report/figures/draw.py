@@ -41,14 +41,11 @@ def svg(spec: Spec, name: str, label: str) -> str:
 
     `name` makes its inner ids unique on a page. Raises CannotDrawError.
     """
-    try:
-        root = ElementTree.fromstring(_converted(spec))
-    except ElementTree.ParseError as error:
-        raise CannotDrawError(str(error)) from error
+    root = _drawn(spec)
     _take(root, name)
     width, height = root.attrib.pop("width"), root.attrib.pop("height")
     root.attrib.update({"viewBox": f"0 0 {width} {height}", "role": "img", "aria-label": label})
-    return ElementTree.tostring(root, encoding="unicode").replace("svg:", "")
+    return ElementTree.tostring(root, encoding="unicode")
 
 
 def png(spec: Spec) -> bytes:
@@ -60,7 +57,31 @@ def png(spec: Spec) -> bytes:
 
 def svg_file(spec: Spec) -> str:
     """Return a picture as an SVG file of its own on white; raises CannotDrawError."""
-    return _converted({**spec, "background": "white"}) + "\n"
+    root = _drawn({**spec, "background": "white"})
+    for element in root.iter():
+        element.tag = element.tag.removeprefix(_SVG)
+    root.set("xmlns", _SVG[1:-1])
+    return ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def _drawn(spec: Spec) -> ElementTree.Element:
+    """Return what the library drew; its ids, which count on from picture to picture, from 1."""
+    try:
+        root = ElementTree.fromstring(_converted(spec))
+    except ElementTree.ParseError as error:
+        raise CannotDrawError(str(error)) from error
+    names = {found: f"clip{n}" for n, found in enumerate(_ids(root), start=1)}
+    for element in root.iter():
+        for key, value in element.attrib.items():
+            if key == "id":
+                element.set(key, names[value])
+            elif key == "clip-path":
+                element.set(key, _LOCAL.sub(lambda m: f"url(#{names.get(m[1], m[1])})", value))
+    return root
+
+
+def _ids(root: ElementTree.Element) -> list[str]:
+    return [value for element in root.iter() if (value := element.get("id")) is not None]
 
 
 def _converted(spec: Spec) -> str:
