@@ -12,6 +12,7 @@ import click
 from modelchecks import __version__
 from modelchecks.cache import cache
 from modelchecks.history import history
+from modelchecks.plan_command import plan
 from modelchecks.report_command import report
 from modelchecks.shell import (
     Reports,
@@ -237,6 +238,7 @@ def explain(check: str | None) -> int:
     return 0
 
 
+cli.add_command(plan)
 cli.add_command(history)
 cli.add_command(cache)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from modelchecks.check import Check
+from modelchecks.check import judged_split
 from modelchecks.errors import Problem, SuiteError
 from modelchecks.fields import Reader
 from modelchecks.python_suite import read_python
@@ -111,7 +111,7 @@ def advice(suite: Suite) -> list[Problem]:
         )
         found.append(warning(blocking[0].location, message))
     for split in suite.splits:
-        judging = [d.id for d in blocking if _judged_split(d.check) == split.name]
+        judging = [d.id for d in blocking if judged_split(d.check) == split.name]
         if judging and split.sampling == "unknown" and split.assume_random is None:
             message = (
                 f"`sampling` of split {split.name!r} is unknown, so {', '.join(judging)} can block "
@@ -120,13 +120,3 @@ def advice(suite: Suite) -> list[Problem]:
             )
             found.append(warning(split.location, message))
     return found
-
-
-def _judged_split(check: Check) -> str | None:
-    """Return the split whose labelled rows a check takes for live traffic, if it names one."""
-    for name in ("live", "current", "split"):
-        value = getattr(check, name, None)
-        if isinstance(value, str):
-            needs = check.needs().splits.get(value, frozenset())
-            return value if "labels" in needs else None
-    return None

@@ -28,8 +28,8 @@ class Location:
 class Result:
     """One case's outcome: status, observed estimate, threshold, and one sentence for people.
 
-    `variant` is None for a case about the data alone. `needed` is the number of further labelled
-    live rows (or rows) that would settle an inconclusive case, where that can be computed.
+    `variant` is None for a case about the data alone. `needed` is the number of labelled rows that
+    would settle an inconclusive case, those that are there included, where it can be computed.
     `structural` marks the only kind of `not_applicable` that the gate may leave out.
     """
 

@@ -10,15 +10,17 @@ from typing import Any, Literal
 from modelchecks.check import Check
 from modelchecks.results import Location, Severity
 
-Sampling = Literal["random", "unknown"]
+Sampling = Literal["random", "weights", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
     """Rows from one source: `options` are the fields of the source's dataclass.
 
-    `sampling` says how the labelled rows were drawn from the traffic they stand for. `unknown`
-    can warn and block but not approve, unless `assume_random` gives the reason to trust it.
+    `sampling` says how the labelled rows were drawn from the traffic they stand for: at random, or
+    with known chances, whose inverse is in the column `weights`. `unknown` can warn and block but
+    not approve, unless `assume_random` gives the reason to trust it. Rows with the same value in
+    the column `group` (a user, a session, a video) may depend on each other.
     """
 
     name: str
@@ -26,6 +28,8 @@ class Split:
     options: Mapping[str, Any]
     slices: tuple[str, ...] = ()
     sampling: Sampling = "unknown"
+    weights: str | None = None
+    group: str | None = None
     assume_random: str | None = None
     location: Location = field(default=Location("", 1), compare=False)
 
@@ -57,12 +61,15 @@ class Variant:
 class Policy:
     """How outcomes count: `inconclusive` and `mode` change exit codes, never a verdict.
 
+    `ledger` is a file or folder that counts how often the same rows have judged variants;
+    `spending` makes each further look at them decide at a smaller error (see `modelchecks.ledger`).
     `history` is the file that remembers decisions from run to run, relative to the suite file.
     """
 
     inconclusive: Literal["fail", "warn", "skip"] = "fail"
     mode: Literal["enforce", "observe"] = "enforce"
     ledger: str | None = None
+    spending: Literal["none", "halving", "inverse_square"] = "none"
     history: str | None = None
 
 

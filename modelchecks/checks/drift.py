@@ -12,7 +12,12 @@ from numpy.typing import NDArray
 from modelchecks import features as image_features
 from modelchecks import stats
 from modelchecks.check import Needs, Outcome, Scope, Share, SplitName, View, param
-from modelchecks.checks.accuracy import check_confidence, hold_if_unsampled, level
+from modelchecks.checks.deciding import (
+    check_confidence,
+    hold_if_unequal,
+    hold_if_unsampled,
+    level,
+)
 from modelchecks.checks.shown import histogram, of_splits
 from modelchecks.errors import EvidenceError
 from modelchecks.facets import FEATURE
@@ -68,7 +73,8 @@ class FeatureDrift:
         outcome = _judge(effects, self.max_effect, "D", "image properties", self.reference)
         drifted = [n for n, e in effects.items() if stats.decide(e, self.max_effect) != "passed"]
         shown = {name: histogram(*self._columns(view, name)) for name in drifted}
-        return of_splits(outcome, self.reference, self.current, distributions=shown)
+        outcome = of_splits(outcome, self.reference, self.current, distributions=shown)
+        return hold_if_unequal(outcome, view, self.reference, self.current, labelled=False)
 
     def _effect(self, view: View, name: str, features: int) -> Estimate:
         columns = self._columns(view, name)
@@ -126,7 +132,8 @@ class LabelDrift:
         current = view.split(self.current).label_counts()
         outcome = _shares(view, reference, current, self.max_effect, self.confidence, "labels")
         outcome = of_splits(outcome, self.reference, self.current)
-        return hold_if_unsampled(outcome, view, self.current)
+        outcome = hold_if_unsampled(outcome, view, self.current)
+        return hold_if_unequal(outcome, view, self.reference, self.current)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +177,8 @@ class PredictionDrift:
         outcome = _shares(
             view, reference, current, self.max_effect, self.confidence, "predicted classes"
         )
-        return of_splits(outcome, self.reference, self.current)
+        outcome = of_splits(outcome, self.reference, self.current)
+        return hold_if_unequal(outcome, view, self.reference, self.current, labelled=False)
 
 
 def _check_pair(reference: str, current: str) -> None:

@@ -25,9 +25,12 @@ BINS = 30
 def by_class(view: View, offline: str, live: str) -> dict[str, Any]:
     """Return `per_class`, `confusions` and `classes` of the view's variant.
 
-    A class without rows on one side is left out, and a split without predictions leaves nothing.
+    A class without rows on one side is left out. A split without predictions leaves nothing, and so
+    does one whose rows are weighted or come in groups: these are plain counts.
     """
     try:
+        if any(view.split(name).drawn for name in (offline, live)):
+            return {}
         before, after = (view.split(name).confusion(str(view.variant)) for name in (offline, live))
     except EvidenceError:
         return {}

@@ -106,8 +106,8 @@ class CaseItem(pytest.Item):
         self._outcome(result)
 
     def _judge(self) -> Result:
+        from modelchecks.judging import judge
         from modelchecks.report.record import result_to_json
-        from modelchecks.run import judge
 
         session = self.config.stash[STATE]
         key = str(self.path)
@@ -116,7 +116,7 @@ class CaseItem(pytest.Item):
         with contextlib.chdir(self.config.invocation_params.dir):
             if key not in session.gathered:
                 self._gather(session, key)
-            result = judge(session.plans[key], self.case, session.gathered[key])
+            result = judge(session.plans[key], self.case, session.gathered[key], session.looks[key])
         told = {
             "suite": key,
             "result": result_to_json(result),
@@ -128,6 +128,7 @@ class CaseItem(pytest.Item):
     def _gather(self, session: State, key: str) -> None:
         """Gather for all items that pytest selected from this suite, in one pass."""
         from modelchecks.gather import gather
+        from modelchecks.ledger import take
         from modelchecks.plan import make_plan
         from modelchecks.report.record import to_json
         from modelchecks.run import conclude, now, suite_store
@@ -142,8 +143,9 @@ class CaseItem(pytest.Item):
         plan = make_plan(self.suite, asked, lambda case: case.id in selected)
         store = suite_store(self.suite, lambda line: warn(self, line))
         gathered = gather(plan, store, fresh=bool(option(self.config, "no_cache")))
-        session.untold[key] = to_json(conclude(plan, gathered, [], session.started))
-        session.plans[key], session.gathered[key] = plan, gathered
+        looks = take(plan, gathered)
+        session.untold[key] = to_json(conclude(plan, gathered, [], session.started, looks))
+        session.plans[key], session.gathered[key], session.looks[key] = plan, gathered, looks
 
     def _outcome(self, result: Result) -> None:
         from modelchecks.report.text import one_line

@@ -16,6 +16,7 @@ from modelchecks import SUITE_SUFFIXES
 
 if TYPE_CHECKING:
     from modelchecks.gather import Gathered
+    from modelchecks.ledger import Looks
     from modelchecks.plan import Plan
     from modelchecks.results import Run
 
@@ -31,6 +32,7 @@ class State:
     collected: dict[str, None] = field(default_factory=dict)
     plans: dict[str, Plan] = field(default_factory=dict)
     gathered: dict[str, Gathered] = field(default_factory=dict)
+    looks: dict[str, Looks] = field(default_factory=dict)
     untold: dict[str, Any] = field(default_factory=dict)
     markers: set[str] = field(default_factory=set)
     # What the controller hears, and concludes from it.
@@ -124,7 +126,7 @@ def conclude_suite(config: pytest.Config, state: State, key: str) -> Run:
         finished=now(),
         results=results,
         decisions=gate.decide(plan.variants, plan.declared, results),
-        notes=notes(plan, results),
+        notes=notes(plan, results, context.splits),
     )
 
 

@@ -196,6 +196,11 @@ def _finite(text: str) -> float:
     return number
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text whole or not at all; folders are made."""
+    write(path, text)
+
+
 def write(path: Path, content: str | bytes) -> None:
     """Write a report whole or not at all; folders are made."""
     if isinstance(content, str):
