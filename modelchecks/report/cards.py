@@ -19,8 +19,7 @@ from modelchecks.report.figures.gallery import (
     place,
 )
 from modelchecks.report.figures.grammar import PAGE, Axis, Spec
-from modelchecks.report.matrix import missing
-from modelchecks.report.numbers import Unit, limit_text, unit_of
+from modelchecks.report.numbers import Unit, limit_at, limit_text, unit_of
 from modelchecks.report.summary import findings
 from modelchecks.results import Result, Run
 
@@ -41,25 +40,25 @@ class Card:
     svg: str | None
     results: tuple[Result, ...]
     passed: tuple[str, ...]
-    unit: Unit
     evidence: tuple[tuple[str, str], ...]
 
 
 def cards(run: Run, gallery: Gallery, evidence: Sequence[Section]) -> list[Card]:
-    """Return the cards, worst first."""
+    """Return the cards, worst first; what by its structure asks nothing is no finding."""
     by_id = by_check(run.results)
     told: dict[str, list[Result]] = {}
     for result in findings(run):
-        told.setdefault(declared(result), []).append(result)
+        if not structural(result):
+            told.setdefault(declared(result), []).append(result)
     return [
         _card(run, check, by_id[check], results, gallery, evidence)
         for check, results in told.items()
     ]
 
 
-def not_asked(run: Run) -> list[str]:
-    """Return the cases that no result answers."""
-    return missing(run)
+def structural(result: Result) -> bool:
+    """Return whether a case by its structure asks nothing."""
+    return result.structural and result.status == "not_applicable"
 
 
 def about(run: Run, check: str) -> tuple[str, str]:
@@ -78,20 +77,20 @@ def _card(
     evidence: Sequence[Section],
 ) -> Card:
     first = told[0]
-    unit = unit_of(first)
+    # A case that could not be judged has no threshold; the others of its check have.
+    asked = next((result for result in (*told, *all_of_it) if result.threshold), first)
     claim, text = about(run, first.check)
-    drawn = picture(all_of_it, first)
+    drawn = picture(all_of_it, asked)
     return Card(
         check,
         first.check,
         first.severity,
         claim,
         text,
-        limits(first),
+        limits(asked),
         None if drawn is None else gallery.picture(drawn, f"{check}: against the threshold"),
         tuple(told),
         tuple(of_whom(result) for result in all_of_it if result.status == "passed"),
-        unit,
         tuple(
             (section.key, section.title)
             for section in evidence
@@ -131,7 +130,7 @@ def picture(results: Sequence[Result], first: Result) -> Spec | None:
             rows.append({**row, **place("x", seen, unit), **_bounds(bounds, seen, unit)})
     if not rows:
         return None
-    at = None if limit is None else unit.scaled(limit[1])
+    at = None if limit is None else unit.scaled(limit_at(*limit))
     name = "" if limit is None else limit_text(*limit, unit)
     title = ", ".join(filter(None, [first.check.rpartition(":")[2], unit.name]))
     return charts.against_limit(PAGE, rows, Axis(title), at, name)

@@ -20,6 +20,8 @@ _UNITS = {
     "min_accuracy": "%",
 }
 """What the built-in thresholds count; a check says otherwise by `details["unit"]`."""
+_ALWAYS = {"max_relative_drop", "min_accuracy"}
+"""Thresholds that are shares whatever is measured."""
 _LEAST = ("min_", "at_least")
 
 
@@ -67,17 +69,23 @@ def unit_of(result: Result) -> Unit:
     told = result.details.get("unit")
     if isinstance(told, str):
         return Unit(told[:12])
-    if "metric" in result.details:
-        # Some other metric, which may be no share.
-        return Unit()
-    return next((Unit(_UNITS[name]) for name in result.threshold if name in _UNITS), Unit())
+    # Some other metric may be no share.
+    known = _ALWAYS if "metric" in result.details else _UNITS
+    return next((Unit(_UNITS[name]) for name in result.threshold if name in known), Unit())
 
 
 def limit_text(name: str, value: float, unit: Unit) -> str:
     """Return a threshold as a reader says it: 'at most 5 pp'."""
+    if name == "max_loss":
+        return f"loses at most {unit.limit(value)}"
     said = "at least" if name.startswith(_LEAST) else "at most"
     known = name in _UNITS or name.startswith(("max_", "min_", "at_"))
     return f"{said} {unit.limit(value)}" if known else f"{name} {unit.limit(value)}"
+
+
+def limit_at(name: str, value: float) -> float:
+    """Return where a threshold lies on the axis of the estimate: a loss is a negative gain."""
+    return -value if name == "max_loss" else value
 
 
 def shown(value: Any) -> str:

@@ -41,6 +41,7 @@ def render(run: Run, past: Sequence[PastRun] = ()) -> str:
         trends=trends.section(past, gallery) if past else None,
         left_out=gallery.left_out,
         passed=[result for result in run.results if result.status == "passed"],
+        structural=[result for result in run.results if cards.structural(result)],
         waivers=[(r, found) for r in run.results if (found := matrix.waiver(r)) is not None],
         origins=_origins(run),
         suite_text=run.suite.get("text"),

@@ -20,7 +20,10 @@ def offline_live(
     ys = span([*(row[key] for row in rows for key in ("y", "y1", "y2")), *xs], 0.07)
     diagonal = [{"x": x, "y": x} for x in xs]
     limit = [] if allowed is None else [{"x": x, "y": x - allowed} for x in xs]
-    x, y = at("x", Axis(f"offline, {unit}", xs)), at("y", Axis(f"live, {unit}", ys))
+    x, y = (
+        at(axis, Axis(", ".join(filter(None, [side, unit])), ends))
+        for axis, side, ends in (("x", "offline", xs), ("y", "live", ys))
+    )
     # Each name stands right of a thin line up from its point, the leftmost highest: no two meet.
     step = 15 / size * (ys[1] - ys[0])
     top = max(row["y2"] for row in rows)

@@ -182,7 +182,7 @@ def spec(palette: Palette, layers: list[Spec], height: int, rows: Sequence[Row] 
                 "gridColor": palette.line,
                 "domainColor": palette.line,
                 "tickColor": palette.line,
-                "labelLimit": 116,
+                "labelLimit": 150,
             },
             "legend": {**text, "labelLimit": 160, "columnPadding": 24},
             "text": {"fontSize": 11},

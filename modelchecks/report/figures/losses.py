@@ -81,6 +81,8 @@ def key_spec(palette: Palette, points: Pairs) -> Spec:
 def _level(result: Result) -> Unit:
     """Return the unit of the two sides whose difference a result is about."""
     unit = unit_of(result)
+    if "metric" in result.details:
+        return Unit()
     return _PERCENT if unit.hundredths and _LEVELS & set(result.threshold) else unit
 
 
