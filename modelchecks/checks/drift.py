@@ -22,6 +22,7 @@ from modelchecks.checks.harm import (
     weighed,
     with_harm,
 )
+from modelchecks.checks.shown import of_splits
 from modelchecks.checks.similar import Effect, judged
 from modelchecks.results import Severity
 
@@ -67,6 +68,7 @@ class LabelDrift:
         """Return the decision on the distance of the label shares."""
         counts = [view.split(name).label_counts() for name in (self.reference, self.current)]
         outcome = _shares(view, counts, self, "labels")
+        outcome = of_splits(outcome, self.reference, self.current)
         outcome = hold_if_unsampled(weighed(outcome, view, self), view, self.current)
         return hold_if_unequal(outcome, view, self.reference, self.current)
 
@@ -114,7 +116,8 @@ class PredictionDrift:
         counts = [
             view.split(name).predicted_counts(variant) for name in (self.reference, self.current)
         ]
-        outcome = weighed(_shares(view, counts, self, "predicted classes"), view, self)
+        outcome = _shares(view, counts, self, "predicted classes")
+        outcome = weighed(of_splits(outcome, self.reference, self.current), view, self)
         return hold_if_unequal(outcome, view, self.reference, self.current, labelled=False)
 
 

@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from modelchecks.stats.mean import unbounded_mean as unbounded_mean
     from modelchecks.stats.mean import weighted_proportion as weighted_proportion
     from modelchecks.stats.metrics import LOWER_IS_BETTER as LOWER_IS_BETTER
+    from modelchecks.stats.metrics import MEANS as MEANS
     from modelchecks.stats.metrics import METRICS as METRICS
     from modelchecks.stats.metrics import metric as metric
     from modelchecks.stats.multiplicity import benjamini_hochberg as benjamini_hochberg
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
     from modelchecks.stats.power import labels_needed_floor as labels_needed_floor
     from modelchecks.stats.power import paired_labels_needed as paired_labels_needed
     from modelchecks.stats.power import unpaired_labels_needed as unpaired_labels_needed
+    from modelchecks.stats.precision import rows_to_settle as rows_to_settle
     from modelchecks.stats.ranking import accuracy_line as accuracy_line
     from modelchecks.stats.ranking import rank_agreement as rank_agreement
     from modelchecks.stats.reuse import alpha_spending as alpha_spending
@@ -115,6 +117,7 @@ _HOME = {
     "LOWER_IS_BETTER": "metrics",
     "LabelFree": "label_free",
     "LabelShift": "bbse",
+    "MEANS": "metrics",
     "METRICS": "metrics",
     "PairedEstimate": "paired",
     "ProposedMargin": "margins",
@@ -180,6 +183,7 @@ _HOME = {
     "reliability": "calibration",
     "rows_needed": "distance_power",
     "rows_to_decide": "distance_power",
+    "rows_to_settle": "precision",
     "sampling_plan": "few_labels",
     "scaled_wasserstein": "effects",
     "stratified_accuracy": "few_labels",
