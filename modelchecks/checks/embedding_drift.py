@@ -23,6 +23,7 @@ from modelchecks.checks.harm import (
     weighed,
     with_harm,
 )
+from modelchecks.checks.shown import of_splits
 from modelchecks.errors import EvidenceError
 from modelchecks.evidence import Evidence
 from modelchecks.facets import FEATURE
@@ -135,6 +136,7 @@ class EmbeddingDrift:
                 "reference_least_like_current": _extremes(sides[0], area.score_reference, -1),
             },
         )
+        outcome = of_splits(outcome, self.reference, self.current)
         outcome = weighed(outcome, view, self)
         return hold_if_unequal(outcome, view, self.reference, self.current, labelled=False)
 

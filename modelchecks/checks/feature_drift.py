@@ -34,6 +34,7 @@ from modelchecks.checks.harm import (
     weighed,
     with_harm,
 )
+from modelchecks.checks.shown import of_splits
 from modelchecks.checks.similar import Effect, judged
 from modelchecks.errors import EvidenceError, did_you_mean
 from modelchecks.facets import COLUMNS, FEATURE
@@ -149,8 +150,14 @@ class FeatureDrift:
             f"{name} {unseen_text(of['new'])}" for name, of in described.items() if of["new"]
         ]:
             message += f". Never seen in {self.reference}: {'; '.join(unseen)}"
-        details = {**outcome.details, "features": described}
+        drawn = {
+            name: {key: one["shape"][key] for key in ("edges", "reference", "current")}
+            for name, one in described.items()
+            if "edges" in one["shape"]
+        }
+        details = {**outcome.details, "features": described, "distributions": drawn}
         outcome = replace(outcome, message=message, details=details)
+        outcome = of_splits(outcome, self.reference, self.current)
         outcome = weighed(outcome, view, self)
         return hold_if_unequal(outcome, view, self.reference, self.current, labelled=False)
 
