@@ -33,7 +33,9 @@ def margins(sources: Sequence[Source]) -> tuple[tuple[Proposal, ...], str]:
     with TemporaryDirectory() as name:
         folder = Path(name).resolve()
         draft = folder / "draft.suite.yaml"
-        draft.write_text(scaffold.suite("draft", sources, folder, "unknown", None), "utf-8")
+        # The schema is not asked, so that it need not be there.
+        text = scaffold.suite("draft", sources, folder, "unknown", "schema.json")
+        draft.write_text(text, "utf-8")
         try:
             suite = load_suite(draft)
             plan = make_plan(suite, None, lambda case: case.declared.name in DRIFT)
