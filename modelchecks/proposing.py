@@ -38,7 +38,7 @@ class NoDataError(ModelchecksError):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """What one plain column of a log is like."""
+    """What one plain column of a log is like; its kind is text, number or time."""
 
     name: str
     kind: str
@@ -250,6 +250,8 @@ def _columns(table: pa.Table) -> Iterator[Column]:
             values = sorted(value for value in column.unique().to_pylist() if value is not None)
             few = tuple(values) if 0 < len(values) <= FEW else ()
             yield Column(name, "text", nulls, few, unique=len(values) == len(column))
+        elif pa.types.is_timestamp(kind):
+            yield Column(name, "time", nulls)
         elif pa.types.is_integer(kind) or pa.types.is_floating(kind):
             ends = pc.min_max(column).as_py()
             low, high = ends["min"], ends["max"]
