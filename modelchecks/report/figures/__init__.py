@@ -34,6 +34,12 @@ _KINDS: tuple[tuple[str, str, str, _Whole], ...] = (
         "Hollow: offline. Full: live, with its interval. What loses most stands first.",
         losses.classes,
     ),
+    (
+        "attribution",
+        "What the drop is made of",
+        "From offline at the top to live at the bottom, part by part; thin: 95 % intervals.",
+        _each(losses.attribution),
+    ),
     ("slices", "By slice", "How far each slice dropped.", _each(losses.slices)),
     ("time", "Over time", "Each window with its interval.", _each(losses.over_time)),
     (
@@ -74,9 +80,9 @@ _KINDS: tuple[tuple[str, str, str, _Whole], ...] = (
     ),
     (
         "images",
-        "Images lost live",
-        "Some of the live images that a variant gets wrong.",
-        _each(shifts.lost_images),
+        "Images",
+        "Live rows that a variant gets wrong, and rows that a check names.",
+        _each(shifts.images),
     ),
 )
 

@@ -137,6 +137,35 @@ def dumbbells(palette: Palette, rows: Sequence[Row], axis: Axis) -> Spec:
     return g.spec(palette, layers, ROW * len(rows) + 40, rows)
 
 
+def waterfall(palette: Palette, rows: Sequence[Row], axis: Axis) -> Spec:
+    """Return a row per step, from where it begins to where it ends, with the interval of its end.
+
+    `rows` have name, told, status, from, to and, where the step is an estimate, x1 and x2.
+    """
+    values = [row[key] for row in rows for key in ("from", "to", "x1", "x2") if key in row]
+    x, y = at("to", Axis(axis.title, span(values))), g.by_name(rows)
+    steps = [row for row in rows if "x1" in row]
+    layers: list[Spec] = [
+        {
+            "data": {"values": steps},
+            "mark": {"type": "rule", "strokeWidth": 9},
+            "encoding": {
+                "x": {**x, "field": "from"},
+                "x2": {"field": "to"},
+                "y": y,
+                "color": g.by_status(palette, rows),
+            },
+        },
+        {
+            "data": {"values": steps},
+            "mark": {"type": "rule", "strokeWidth": 1.5, "color": palette.ink},
+            "encoding": {"x": {**x, "field": "x1"}, "x2": {"field": "x2"}, "y": y},
+        },
+        *g.points(palette, rows, x, y, 45),
+    ]
+    return g.spec(palette, layers, ROW * len(rows) + 40, rows)
+
+
 def bars(palette: Palette, rows: Sequence[Row], names: tuple[str, str], axis: Axis) -> Spec:
     """Return two bars per class; `rows` have name, told, side (one of `names`), x."""
     y, x = g.by_name(rows), {"field": "x", "type": "quantitative", **axis.json()}
