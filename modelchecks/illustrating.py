@@ -108,7 +108,9 @@ def _lost(check: Check, details: Mapping[str, Any], view: View) -> Iterator[Show
     ]
     for is_, called in [pair for pair in wrong if pair in known][:MOST_IMAGES]:
         place = known[is_, called][0]
-        caption = f"{is_} called {called}, {100 * float(sure[place]):.0f} % sure: {ids[place]}"
+        # A log of answers alone does not say how sure they were.
+        how = f", {100 * sure[place]:.0f} % sure" if np.isfinite(sure[place]) else ""
+        caption = f"{is_} called {called}{how}: {ids[place]}"
         yield split, int(index[place]), str(ids[place]), caption
 
 

@@ -63,6 +63,8 @@ DRAWN = frozenset(
 """The keys that have a place of their own on the page."""
 
 Details = Mapping[str, Any]
+ATTACK = "eps of the attack"
+"""What the curve of an attack is drawn over."""
 _PNG = b"\x89PNG\r\n\x1a\n"
 _ADDRESS = "data:image/png;base64,"
 _TURNED = re.compile(r"(.*) (before|after): (.*)", re.DOTALL)
@@ -359,7 +361,7 @@ def silent(details: Details) -> int:
 def curves(details: Details) -> dict[str, list[tuple[float, Point]]]:
     """Return for each perturbation (severity, value)."""
     found = {}
-    for name, rows in [*_items(details, "curves"), ("eps of the attack", details.get("curve"))]:
+    for name, rows in [*_items(details, "curves"), (ATTACK, details.get("curve"))]:
         line = []
         for row in _rows(rows):
             severity = number(row.get("severity", row.get("eps")))

@@ -280,7 +280,7 @@ def test_the_figures_are_those_of_the_record(browser, tmp_path):
         values = [*sides, r["estimate"]["value"], r["details"]["live"]["n"]]
         assert next(plotted) == [r["variant"], *values]
         by_name = {row["name"]: row for row in r["details"]["per_class"]}
-        rows = tables[f"{r['variant']}: right answers by class"]
+        rows = tables[f"{r['variant']}: live-drop, right answers by class"]
         assert {name for name, *_ in rows} == set(by_name)
         for name, offline, live, lost, n in rows:
             row = by_name[name]

@@ -129,7 +129,7 @@ def _classes(result: Result, gallery: Gallery, groups: Sequence[Group], axis: Ax
         cells = (told(offline, _PERCENT), told(live, _PERCENT), told(group.drop, _POINTS))
         table.append((Cell(group.name), *cells, count(live)))
     return gallery.figure(
-        f"{of_whom(result)}: right answers by class",
+        f"{of_whom(result)}: {declared(result)}, right answers by class",
         result,
         charts.dumbbells(PAGE, rows, axis),
         ("class", "offline %", "live %", "drop pp", "rows live"),
@@ -184,7 +184,8 @@ def over_time(result: Result, gallery: Gallery) -> list[Figure]:
     most, windows = 40, max(len(line) for line in lines.values())
     notes = [f"the last {most} of {windows:,} windows"] if windows > most else []
     if silent := details.silent(result.details):
-        notes.append(f"{silent:,} windows have rows and no label")
+        some = "window has" if silent == 1 else "windows have"
+        notes.append(f"{silent:,} {some} rows and no label")
     note = "; ".join(notes)
     unit, limit = unit_of(result), next(iter(result.threshold.values()), None)
     found = [(name, at, p) for name, line in lines.items() for at, p in line[-most:]]
@@ -335,7 +336,7 @@ def confusion(result: Result, gallery: Gallery) -> list[Figure]:
         names = names[:most]
     order = details.order(result.details) or sorted(names)
     return gallery.figure(
-        f"{of_whom(result)}: change of confusions, offline to live, pp",
+        f"{of_whom(result)}: {declared(result)}, change of confusions in pp",
         result,
         charts.confusion(PAGE, rows, [name for name in order if name in names]),
         ("is", "called", "offline %", "live %"),

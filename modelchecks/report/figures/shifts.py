@@ -134,6 +134,7 @@ def severity(run: Run, gallery: Gallery) -> list[Figure]:
             unit = _PERCENT
         for name in dict.fromkeys(name for curves in lines.values() for name in curves):
             rows, table = [], []
+            over = name if name == details.ATTACK else f"severity of {name}"
             asked = [whose for whose, curves in lines.items() if name in curves]
             for whose in asked:
                 for strength, p in lines[whose][name]:
@@ -147,10 +148,8 @@ def severity(run: Run, gallery: Gallery) -> list[Figure]:
             figures += gallery.figure(
                 f"{check}: {name}",
                 results[0],
-                charts.lines(
-                    PAGE, rows, asked, Axis(f"severity of {name}"), Axis(f"value, {unit.name}")
-                ),
-                ("variant", "severity", f"value {unit.name}", "rows"),
+                charts.lines(PAGE, rows, asked, Axis(over), Axis(f"value, {unit.name}")),
+                ("variant", over, f"value {unit.name}", "rows"),
                 shown,
                 note,
             )
