@@ -300,7 +300,11 @@ def test_three_variants_times_forty_cases_are_small_and_quick_to_show(browser):
     assert len({r.case.partition("[")[0] for r in made.results}) >= 40
     html = page.render(made)
     assert len(html.encode()) <= 1_500_000
-    browser.open(html)
-    assert browser.console() == []
-    # When it was painted is printed by the benchmark; here, that it was.
-    assert browser.js("return performance.getEntriesByName('first-contentful-paint').length") == 1
+    painted = []
+    for _ in range(5):
+        browser.open(html)
+        assert browser.console() == []
+        paints = "return performance.getEntriesByName('first-contentful-paint')[0].startTime"
+        painted.append(browser.js(paints))
+    # The quickest of five: others on this machine may be in the way of some.
+    assert min(painted) < 1000  # milliseconds
