@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import made_runs
 import pytest
+import recorded
 
+from modelchecks import publish
 from modelchecks.report import compare, page, record
 from modelchecks.report.numbers import unit_of
 
@@ -207,6 +209,26 @@ def test_axe_finds_nothing_serious_in_a_comparison(browser):
     after = made_runs.run(made_runs.drop("baseline", 0.92, 0.81), names=("baseline",))
     browser.open(compare.render(compare.compare(before, after)), dark=True)
     assert browser.console() == []
+    assert browser.axe() == []
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_what_newer_checks_record_is_as_good(browser, width):
+    browser.open(page.render(recorded.every()), width=width, dark=width == 400)
+    assert browser.console() == []
+    assert browser.js("return document.documentElement.scrollWidth") <= width
+    browser.js("document.querySelectorAll('details').forEach(d => { d.open = true; })")
+    assert browser.axe() == []
+
+
+def test_axe_finds_nothing_serious_in_the_index(browser, tmp_path):
+    for number in (1, 2):
+        made = replace(made_runs.everything(), run_id=str(number))
+        publish.publish(made, tmp_path / "made-gate", ["html", "json", "badge"])
+    browser.open((tmp_path / "index.html").read_text(encoding="utf-8"), width=400)
+    assert browser.console() == []
+    assert browser.js("return document.querySelectorAll('figure svg').length") == 1
+    assert browser.js("return document.documentElement.scrollWidth") <= 400
     assert browser.axe() == []
 
 
