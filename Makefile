@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system gate test lint format wheel bench mutants clean
+.PHONY: help setup system gate test lint format wheel bench mutants sample clean
 
 help:  ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -54,6 +54,9 @@ bench: $(STAMP)  ## ratios on this machine, a quarter of an hour; PARTS="doors e
 mutants: $(STAMP)  ## mutate what decides; half an hour, and what survives is listed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "cosmic-ray==8.7.0" --constraint constraints.txt
 	$(BIN)/python tests/mutation/run.py
+
+sample: $(STAMP) system  ## make reports/sample and the README's pictures anew
+	$(BIN)/python .github/scripts/sample.py
 
 clean:  ## remove what was made, but for .venv
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache suites/runs suites/data suites/.modelchecks

@@ -13,6 +13,7 @@ from modelchecks.errors import EvidenceError, UnexpectedError
 from modelchecks.evidence import Evidence
 from modelchecks.fields import fields_of, markers
 from modelchecks.gather import Gathered
+from modelchecks.illustrating import illustrated
 from modelchecks.ledger import Look, Looks
 from modelchecks.plan import Case, Plan
 from modelchecks.results import Result, Status
@@ -49,6 +50,7 @@ def judge(plan: Plan, case: Case, gathered: Gathered, looks: Looks | None = None
             outcome = replace(outcome, details={**outcome.details, "look": look.number})
         if looks is not None and outcome.history is not None:
             looks.remember(case, outcome.history)
+        outcome = replace(outcome, details=illustrated(suite, check, outcome, view))
     except stats.TooFewRowsError as error:
         outcome = Outcome("inconclusive", f"too few rows to decide: {error}")
     except UnexpectedError as error:

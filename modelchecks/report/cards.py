@@ -112,7 +112,7 @@ def picture(results: Sequence[Result], first: Result) -> Spec | None:
     rows = []
     effects = details.effects(first.details)
     if first.variant is None and len(effects) > 1:
-        bounds = first.details["effects"]
+        bounds = details.recorded(first.details)
         for name, point in effects.items():
             row = {"name": name, "told": f"{name}: {full(point, unit)}", "status": ""}
             rows.append({**row, **place("x", point, unit), **_bounds(bounds[name], point, unit)})
@@ -130,7 +130,7 @@ def picture(results: Sequence[Result], first: Result) -> Spec | None:
             rows.append({**row, **place("x", seen, unit), **_bounds(bounds, seen, unit)})
     if not rows:
         return None
-    at = None if limit is None else unit.scaled(limit_at(*limit))
+    at = None if limit is None else unit.scaled(limit_at(*limit, unit))
     name = "" if limit is None else limit_text(*limit, unit)
     title = ", ".join(filter(None, [first.check.rpartition(":")[2], unit.name]))
     return charts.against_limit(PAGE, rows, Axis(title), at, name)
@@ -145,7 +145,7 @@ def _bounds(recorded: Any, point: details.Point, unit: Unit) -> dict[str, float]
 
 def further(result: Result) -> str:
     """Return the details that have no place of their own on the page, as JSON, cut if long."""
-    rest = {key: value for key, value in result.details.items() if key not in details.DRAWN}
+    rest = details.rest(result.details)
     if not rest:
         return ""
     text = json.dumps(rest, indent=1, ensure_ascii=False)

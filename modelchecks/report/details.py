@@ -16,14 +16,23 @@ Numbers are as measured (a share is 0.152, not 15.2), names are any text, a POIN
                      BINS is [{"confidence", "accuracy", "n", "low", "high"}]
     shares           {class: {"reference": share, "current": share}}
     distributions    {property: {"edges": [k + 1 numbers], "reference": [k shares], "current": …}}
+    features         {property: {"shape": one of `distributions`, or the same with "categories"
+                     [k names] in place of edges}}; `shape` alone is that of the whole case
     confusions       [{"label", "predicted", "offline": share, "live": share}]  of a label's rows
     classes          [name, …]     the order in which the confusions' classes stand
-    series           [{"at": text, "value", "low", "high", "n"}]   windows in time, in order
-    waterfall        [{"step", "accuracy"} first and last, between them {"step", "from", "to",
-                     "change", "low", "high"}]  what leads from one accuracy to the other
-    curves           {perturbation: [{"severity", "value", "low", "high", "n"}]}
+    gaps             as `effects`
+    series           [{"at": text, "value", "low", "high", "n"}]   windows in time, in order, or
+                     [{"window": text, "drop": POINT or None}], or several lines as
+                     [{"window": text, "rows": n, "distances": {name: [value, low, high, …]}}]
+    waterfall        [{"step": "offline", "accuracy"}, {"step", "from", "to", "change", "low",
+                     "high"}, …, {"step": "live", "accuracy"}]   what a drop is made of
+    curves           {perturbation: [{"severity", "value", "low", "high", "n"}]}, or the POINT of
+                     each row as "accuracy"
+    curve            [{"eps", "accuracy": POINT}]                  under a stronger attack
     embedding        {"reference": [[x, y], …], "current": [[x, y], …]}
-    images           [{"caption", "png": base64}]                  rows that the variant loses
+    images           [{"caption", "png": base64}]                  rows that the case is about;
+                     "ID before: …" followed by "ID after: …" are one counter-example
+    pictures         [{"caption", "picture": data address of a PNG}]   the same
     counterexamples  [{"caption", "before": base64, "after": base64, "parameters": {…}}]
     traceback        text
 
@@ -36,6 +45,7 @@ from __future__ import annotations
 import base64
 import binascii
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -46,13 +56,19 @@ DRAWN = frozenset(
     {
         *("unit", "splits", "offline", "live", "effects", "per_class", "groups", "slices"),
         *("reliability", "shares", "distributions", "confusions", "classes", "series", "curves"),
-        *("waterfall", "embedding", "images", "counterexamples", "traceback"),
+        *("embedding", "images", "pictures", "counterexamples", "traceback"),
+        *("waterfall", "curve", "features", "shape", "gaps"),
     }
 )
 """The keys that have a place of their own on the page."""
 
 Details = Mapping[str, Any]
+ATTACK = "eps of the attack"
+"""What the curve of an attack is drawn over."""
 _PNG = b"\x89PNG\r\n\x1a\n"
+_ADDRESS = "data:image/png;base64,"
+_TURNED = re.compile(r"(.*) (before|after): (.*)", re.DOTALL)
+"""How a caption says that its image is one half of a counter-example."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +118,17 @@ class Distribution:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """A part of the way from offline to live accuracy: where it begins and ends, as shares."""
+
+    name: str
+    start: float
+    end: float
+    change: Point | None
+    """None for the two ends of the way, which start and end there."""
+
+
+@dataclass(frozen=True, slots=True)
 class Confusion:
     """How often rows of one class were called another, offline and live."""
 
@@ -109,16 +136,6 @@ class Confusion:
     predicted: str
     offline: float
     live: float
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step from an accuracy to another; the first and the last have no change."""
-
-    name: str
-    before: float
-    after: float
-    change: Point | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +190,14 @@ def sides(details: Details) -> tuple[str, str]:
 
 def effects(details: Details) -> dict[str, Point]:
     """Return the effects by name."""
-    return {str(name): p for name, v in _items(details, "effects") if (p := point(v)) is not None}
+    told = recorded(details).items()
+    return {name: p for name, value in told if (p := point(value)) is not None}
+
+
+def recorded(details: Details) -> dict[str, Any]:
+    """Return the effects as they were recorded."""
+    told = [*_items(details, "effects"), *_items(details, "gaps")]
+    return {str(name): value for name, value in told}
 
 
 def per_class(details: Details) -> list[Group]:
@@ -185,7 +209,7 @@ def groups(details: Details) -> list[Group]:
     """Return the slices, in either of their shapes."""
     found = [group for row in _rows(details.get("groups")) if (group := _group(row))]
     for name, row in _items(details, "slices"):
-        drop = point(row.get("drop")) if isinstance(row, Mapping) else None
+        drop = point(row.get("drop", row)) if isinstance(row, Mapping) else None
         if drop is not None:
             found.append(Group(str(name), drop, _status(row)))
     return found
@@ -239,13 +263,59 @@ def shares(details: Details) -> list[Shares]:
 def distributions(details: Details) -> list[Distribution]:
     """Return the histograms."""
     found = []
-    for name, row in _items(details, "distributions"):
+    for name, row in [*_items(details, "distributions"), *_shapes(details)]:
         if not isinstance(row, Mapping):
             continue
         edges, before, after = (_numbers(row.get(k)) for k in ("edges", "reference", "current"))
         if before and len(edges) == len(before) + 1 == len(after) + 1:
             bins = tuple(zip(edges, edges[1:], before, after, strict=False))
             found.append(Distribution(str(name), bins))
+    return found
+
+
+def categories(details: Details) -> dict[str, list[Shares]]:
+    """Return the shares of the values of each property that has only some."""
+    found = {}
+    for name, row in _shapes(details):
+        named: Any = row.get("categories") if isinstance(row, Mapping) else None
+        before, after = (_numbers(row.get(k)) if named else [] for k in ("reference", "current"))
+        if _is_list(named) and before and len(named) == len(before) == len(after):
+            rows = zip(named, before, after, strict=True)
+            found[name] = [Shares(str(value), *shares) for value, *shares in rows]
+    return found
+
+
+def _shapes(details: Details) -> list[tuple[str, Any]]:
+    """Return what each property, and the case as a whole, looks like on both sides."""
+    told = [(str(n), v.get("shape")) for n, v in _items(details, "features") if _is_map(v)]
+    return [*told, ("value", details["shape"])] if "shape" in details else told
+
+
+def waterfall(details: Details) -> list[Step]:
+    """Return the way from offline to live accuracy, nothing if any step of it is not whole."""
+    found = []
+    for row in _rows(details.get("waterfall")):
+        level, name = number(row.get("accuracy")), str(row.get("step", ""))
+        start, end = (number(row.get(key)) for key in ("from", "to"))
+        change = point({**row, "value": row.get("change")})
+        if level is not None:
+            found.append(Step(name, level, level, None))
+        elif start is not None and end is not None and change is not None:
+            found.append(Step(name, start, end, change))
+        else:
+            return []
+    return found
+
+
+def parts(details: Details) -> list[tuple[str, Point, str]]:
+    """Return the part that each property has in a drop, and its medians on both sides."""
+    found = []
+    for name, row in _items(details, "features"):
+        part = point(row)
+        if part is not None:
+            medians = _numbers(row.get("median"))
+            said = " → ".join(f"{median:.4g}" for median in medians)
+            found.append((str(name), part, said))
     return found
 
 
@@ -265,35 +335,37 @@ def order(details: Details) -> list[str]:
     return [str(name) for name in found or ()] if _is_list(found) else []
 
 
-def series(details: Details) -> list[tuple[str, Point]]:
-    """Return the windows as (when, value)."""
-    return [
-        (str(row.get("at", place)), p)
-        for place, row in enumerate(_rows(details.get("series")), start=1)
-        if (p := point(row)) is not None
-    ]
-
-
-def waterfall(details: Details) -> list[Step]:
-    """Return the steps, or none where one of them lacks a number."""
-    found = []
-    for row in _rows(details.get("waterfall")):
-        whole = number(row.get("accuracy"))
-        change = point({**row, "value": row.get("change")})
-        before, after = (number(row.get(end)) if whole is None else whole for end in ("from", "to"))
-        if before is None or after is None or (whole is None and change is None):
-            return []
-        found.append(Step(str(row.get("step", "")), before, after, change))
+def series(details: Details) -> dict[str, list[tuple[str, Point]]]:
+    """Return the windows as (when, value) of each line; a line alone has no name."""
+    found: dict[str, list[tuple[str, Point]]] = {}
+    for place, row in enumerate(_rows(details.get("series")), start=1):
+        at = str(row.get("at", row.get("window", place)))
+        lines = {"": point(row.get("drop")) if "drop" in row else point(row)}
+        for name, told in _items(row, "distances"):
+            # The bounds that decide follow the interval.
+            numbers = told if _is_list(told) else ()
+            named = dict(zip(("value", "low", "high"), numbers, strict=False))
+            lines[str(name)] = point({**named, "n": row.get("rows")})
+        for name, p in lines.items():
+            if p is not None:
+                found.setdefault(name, []).append((at, p))
     return found
+
+
+def silent(details: Details) -> int:
+    """Return how many windows have rows of which none has a label."""
+    told = list(_rows(details.get("series")))
+    return sum(row.get("labels") == 0 and (number(row.get("rows")) or 0) > 0 for row in told)
 
 
 def curves(details: Details) -> dict[str, list[tuple[float, Point]]]:
     """Return for each perturbation (severity, value)."""
     found = {}
-    for name, rows in _items(details, "curves"):
+    for name, rows in [*_items(details, "curves"), (ATTACK, details.get("curve"))]:
         line = []
         for row in _rows(rows):
-            severity, value = number(row.get("severity")), point(row)
+            severity = number(row.get("severity", row.get("eps")))
+            value = point(row.get("accuracy", row))
             if severity is not None and value is not None:
                 line.append((severity, value))
         if line:
@@ -313,17 +385,32 @@ def embedding(details: Details) -> dict[str, list[tuple[float, float]]]:
 
 
 def images(details: Details) -> list[Image]:
-    """Return the images that are really PNG."""
-    return [
-        Image(str(row.get("caption", "")), png)
-        for row in _rows(details.get("images"))
-        if (png := _png(row.get("png"))) is not None
-    ]
+    """Return the images that are really PNG, but for the halves of counter-examples."""
+    return [image for image in _paired(details) if image.before is None]
+
+
+def _paired(details: Details) -> list[Image]:
+    """Return the images; where one shows a row before and the next after, both as one."""
+    told = [*_rows(details.get("images")), *_rows(details.get("pictures"))]
+    found: list[Image] = []
+    for row in told:
+        png = _png(row.get("png", row.get("picture")))
+        if png is None:
+            continue
+        image = Image(str(row.get("caption", "")), png)
+        after = _TURNED.fullmatch(image.caption)
+        before = _TURNED.fullmatch(found[-1].caption) if found else None
+        if after and before and (before[2], after[2], before[1]) == ("before", "after", after[1]):
+            caption = f"{after[1]}: {before[3]} → {after[3]}"
+            found[-1] = Image(caption, image.png, found[-1].png)
+        else:
+            found.append(image)
+    return found
 
 
 def counterexamples(details: Details) -> list[Image]:
     """Return the smallest inputs that a search found, with their originals."""
-    found = []
+    found = [image for image in _paired(details) if image.before is not None]
     for row in _rows(details.get("counterexamples")):
         png = _png(row.get("after", row.get("png")))
         if png is not None:
@@ -336,11 +423,37 @@ def counterexamples(details: Details) -> list[Image]:
 
 def _png(text: Any) -> str | None:
     """Return base64 that is a PNG and nothing else, ready for a data address."""
+    if isinstance(text, str):
+        text = text.removeprefix(_ADDRESS)
     try:
         data = base64.b64decode(text, validate=True)
     except (TypeError, ValueError, binascii.Error):
         return None
     return base64.b64encode(data).decode("ascii") if data.startswith(_PNG) else None
+
+
+def rest(details: Details) -> dict[str, Any]:
+    """Return what has no place of its own on the page."""
+    found = {key: value for key, value in details.items() if key not in DRAWN}
+    for key in ("offline", "live", "features"):
+        told = details.get(key)
+        if not isinstance(told, Mapping) or "value" in told:
+            continue
+        # Of these only some is drawn.
+        kept = {name: _lean(value) for name, value in told.items() if name != "reliability"}
+        if kept := {name: value for name, value in kept.items() if value not in ({}, None)}:
+            found[key] = kept
+    return found
+
+
+def _lean(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    return {name: item for name, item in value.items() if name != "shape"}
+
+
+def _is_map(value: Any) -> bool:
+    return isinstance(value, Mapping)
 
 
 def _is_list(value: Any) -> bool:

@@ -18,8 +18,22 @@ _UNITS = {
     "max_error": "pp",
     "max_relative_drop": "%",
     "min_accuracy": "%",
+    "max_gap": "pp",
+    "max_optimism": "pp",
+    "max_spread": "pp",
+    "max_flips": "%",
+    "max_worst_loss": "%",
+    "min_agreement": "%",
+    "max_noise": "%",
+    "max_exact": "%",
+    "max_near": "%",
+    "max_share": "%",
+    "max_relative_fall": "%",
+    "max_relative_rise": "%",
 }
 """What the built-in thresholds count; a check says otherwise by `details["unit"]`."""
+_RELATIVE = {"corruption"}
+"""Checks whose `max_loss` is a share of what there was; else it is a difference of accuracies."""
 _ALWAYS = {"max_relative_drop", "min_accuracy"}
 """Thresholds that are shares whatever is measured."""
 _LEAST = ("min_", "at_least")
@@ -69,6 +83,8 @@ def unit_of(result: Result) -> Unit:
     told = result.details.get("unit")
     if isinstance(told, str):
         return Unit(told[:12])
+    if "max_loss" in result.threshold and result.check.rpartition(":")[2] in _RELATIVE:
+        return Unit("%")
     # Some other metric may be no share.
     known = _ALWAYS if "metric" in result.details else _UNITS
     return next((Unit(_UNITS[name]) for name in result.threshold if name in known), Unit())
@@ -76,16 +92,16 @@ def unit_of(result: Result) -> Unit:
 
 def limit_text(name: str, value: float, unit: Unit) -> str:
     """Return a threshold as a reader says it: 'at most 5 pp'."""
-    if name == "max_loss":
+    if name == "max_loss" and unit.name != "%":
         return f"loses at most {unit.limit(value)}"
     said = "at least" if name.startswith(_LEAST) else "at most"
     known = name in _UNITS or name.startswith(("max_", "min_", "at_"))
     return f"{said} {unit.limit(value)}" if known else f"{name} {unit.limit(value)}"
 
 
-def limit_at(name: str, value: float) -> float:
+def limit_at(name: str, value: float, unit: Unit) -> float:
     """Return where a threshold lies on the axis of the estimate: a loss is a negative gain."""
-    return -value if name == "max_loss" else value
+    return -value if name == "max_loss" and unit.name != "%" else value
 
 
 def shown(value: Any) -> str:

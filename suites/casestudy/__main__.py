@@ -1,7 +1,8 @@
 """`python suites/casestudy gate`: make what the case study needs, judge it, compare with the paper.
 
-Exit 0 when the gate ran and said what the case study expects, 1 when it said something else, else
-the gate's own code. `python suites/casestudy prepare` stops before the gate.
+`--report FOLDER` writes the reports there, by default into `reports`. Exit 0 when the gate ran and
+said what the case study expects, 1 when it said something else, else the gate's own code.
+`python suites/casestudy prepare` stops before the gate.
 """
 
 from __future__ import annotations
@@ -48,20 +49,22 @@ def unexpected(run: Run) -> list[str]:
 
 def main() -> int:
     """Run the command named on the command line."""
-    command = sys.argv[1:]
-    if command not in (["gate"], ["prepare"]):
-        print(f"usage: python {Path(sys.argv[0])} gate|prepare", file=sys.stderr)
+    command, *more = sys.argv[1:] or [""]
+    where = Path(more[1]) if more[:1] == ["--report"] and len(more) == 2 else None
+    if command not in ("gate", "prepare") or (more and (where is None or command == "prepare")):
+        usage = "gate [--report FOLDER] | prepare"
+        print(f"usage: python {Path(sys.argv[0])} {usage}", file=sys.stderr)
         return 2
     try:
         prepare(SUITES)
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
-    if command == ["prepare"]:
+    if command == "prepare":
         return 0
     root = SUITES.parent
     suite = SUITES.relative_to(root) / SUITE
-    reports = Path("reports")
+    reports = where or Path("reports")
     gate = [sys.executable, "-m", "modelchecks", "gate", str(suite), "--report", str(reports)]
     code = subprocess.run(gate, cwd=root, check=False).returncode
     if code != BLOCKED:

@@ -346,10 +346,6 @@ def hostile() -> Run:
                             {"label": text, "predicted": text, "offline": 0.1, "live": 0.9}
                         ],
                         "series": [{"at": text, **point(0.3)}],
-                        "waterfall": [
-                            {"step": text, "accuracy": 0.9},
-                            {"step": text + "2", "from": 0.9, "to": 0.8, "change": -0.1},
-                        ],
                         "curves": {text: [{"severity": 1, **point(0.4)}]},
                         "reliability": {text: bins(0.1)},
                         "embedding": {text: [[0, 1]], text + "2": [[1, 0]]},
@@ -359,6 +355,30 @@ def hostile() -> Run:
                         ],
                         "counterexamples": [
                             {"caption": text, "after": picture(place), "before": 3}
+                        ],
+                        "gaps": {text + "3": point(0.3)},
+                        "features": {
+                            text: {**point(0.1), "median": [1, 2], "shape": {"edges": [0, 1]}},
+                            text + "2": {
+                                "shape": {
+                                    "categories": [text],
+                                    "reference": [1.0],
+                                    "current": [1.0],
+                                }
+                            },
+                        },
+                        "waterfall": [
+                            {"step": text, "accuracy": 0.9},
+                            {"step": text + "2", "from": 0.9, "to": 0.8, "change": -0.1},
+                        ],
+                        "curve": [{"eps": 1, "accuracy": point(0.4)}],
+                        "pictures": [
+                            {
+                                "caption": f"{text} before: {text}",
+                                "picture": f"data:image/png;base64,{picture(place)}",
+                            },
+                            {"caption": f"{text} after: {text}", "png": picture(place)},
+                            {"caption": text, "picture": text},
                         ],
                         text: text,
                     },

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import made_runs
 import pytest
+import recorded
 
+from modelchecks import publish
 from modelchecks.report import compare, page, record
 from modelchecks.report.numbers import unit_of
 
@@ -210,6 +212,26 @@ def test_axe_finds_nothing_serious_in_a_comparison(browser):
     assert browser.axe() == []
 
 
+@pytest.mark.parametrize("width", [1280, 400])
+def test_what_newer_checks_record_is_as_good(browser, width):
+    browser.open(page.render(recorded.every()), width=width, dark=width == 400)
+    assert browser.console() == []
+    assert browser.js("return document.documentElement.scrollWidth") <= width
+    browser.js("document.querySelectorAll('details').forEach(d => { d.open = true; })")
+    assert browser.axe() == []
+
+
+def test_axe_finds_nothing_serious_in_the_index(browser, tmp_path):
+    for number in (1, 2):
+        made = replace(made_runs.everything(), run_id=str(number))
+        publish.publish(made, tmp_path / "made-gate", ["html", "json", "badge"])
+    browser.open((tmp_path / "index.html").read_text(encoding="utf-8"), width=400)
+    assert browser.console() == []
+    assert browser.js("return document.querySelectorAll('figure svg').length") == 1
+    assert browser.js("return document.documentElement.scrollWidth") <= 400
+    assert browser.axe() == []
+
+
 def test_hostile_names_do_nothing(browser):
     run = made_runs.hostile()
     browser.open(page.render(run))
@@ -280,7 +302,7 @@ def test_the_figures_are_those_of_the_record(browser, tmp_path):
         values = [*sides, r["estimate"]["value"], r["details"]["live"]["n"]]
         assert next(plotted) == [r["variant"], *values]
         by_name = {row["name"]: row for row in r["details"]["per_class"]}
-        rows = tables[f"{r['variant']}: right answers by class"]
+        rows = tables[f"{r['variant']}: live-drop, right answers by class"]
         assert {name for name, *_ in rows} == set(by_name)
         for name, offline, live, lost, n in rows:
             row = by_name[name]
@@ -300,7 +322,11 @@ def test_three_variants_times_forty_cases_are_small_and_quick_to_show(browser):
     assert len({r.case.partition("[")[0] for r in made.results}) >= 40
     html = page.render(made)
     assert len(html.encode()) <= 1_500_000
-    browser.open(html)
-    assert browser.console() == []
-    # When it was painted is printed by the benchmark; here, that it was.
-    assert browser.js("return performance.getEntriesByName('first-contentful-paint').length") == 1
+    painted = []
+    for _ in range(5):
+        browser.open(html)
+        assert browser.console() == []
+        paints = "return performance.getEntriesByName('first-contentful-paint')[0].startTime"
+        painted.append(browser.js(paints))
+    # The quickest of five: others on this machine may be in the way of some.
+    assert min(painted) < 1000  # milliseconds

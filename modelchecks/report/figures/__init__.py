@@ -35,10 +35,10 @@ _KINDS: tuple[tuple[str, str, str, _Whole], ...] = (
         losses.classes,
     ),
     (
-        "causes",
+        "attribution",
         "What the drop is made of",
-        "From offline to live accuracy, one cause after the other. Explains, and decides nothing.",
-        _each(losses.waterfall),
+        "From offline at the top to live at the bottom, part by part; thin: 95 % intervals.",
+        _each(losses.attribution),
     ),
     ("slices", "By slice", "How far each slice dropped.", _each(losses.slices)),
     ("time", "Over time", "Each window with its interval.", _each(losses.over_time)),
@@ -80,9 +80,9 @@ _KINDS: tuple[tuple[str, str, str, _Whole], ...] = (
     ),
     (
         "images",
-        "Images lost live",
-        "Some of the live images that a variant gets wrong.",
-        _each(shifts.lost_images),
+        "Images",
+        "Live rows that a variant gets wrong, and rows that a check names.",
+        _each(shifts.images),
     ),
 )
 

@@ -137,6 +137,35 @@ def dumbbells(palette: Palette, rows: Sequence[Row], axis: Axis) -> Spec:
     return g.spec(palette, layers, ROW * len(rows) + 40, rows)
 
 
+def waterfall(palette: Palette, rows: Sequence[Row], axis: Axis) -> Spec:
+    """Return a row per step, from where it begins to where it ends, with the interval of its end.
+
+    `rows` have name, told, status, from, to and, where the step is an estimate, x1 and x2.
+    """
+    values = [row[key] for row in rows for key in ("from", "to", "x1", "x2") if key in row]
+    x, y = at("to", Axis(axis.title, span(values))), g.by_name(rows)
+    steps = [row for row in rows if "x1" in row]
+    layers: list[Spec] = [
+        {
+            "data": {"values": steps},
+            "mark": {"type": "rule", "strokeWidth": 9},
+            "encoding": {
+                "x": {**x, "field": "from"},
+                "x2": {"field": "to"},
+                "y": y,
+                "color": g.by_status(palette, rows),
+            },
+        },
+        {
+            "data": {"values": steps},
+            "mark": {"type": "rule", "strokeWidth": 1.5, "color": palette.ink},
+            "encoding": {"x": {**x, "field": "x1"}, "x2": {"field": "x2"}, "y": y},
+        },
+        *g.points(palette, rows, x, y, 45),
+    ]
+    return g.spec(palette, layers, ROW * len(rows) + 40, rows)
+
+
 def bars(palette: Palette, rows: Sequence[Row], names: tuple[str, str], axis: Axis) -> Spec:
     """Return two bars per class; `rows` have name, told, side (one of `names`), x."""
     y, x = g.by_name(rows), {"field": "x", "type": "quantitative", **axis.json()}
@@ -239,34 +268,6 @@ def lines(
         },
     ]
     return g.spec(palette, layers, 260 if diagonal else 190, rows)
-
-
-def waterfall(palette: Palette, rows: Sequence[Row], title: str) -> Spec:
-    """Return a bar per step, from where the one before it ended; a whole is a thick line.
-
-    `rows` have name, told, kind (accuracy, lost or gained), a (None for a whole) and b.
-    """
-    domain = span([*(row["b"] for row in rows), *(x for r in rows for x in g.given(r["a"]))])
-    x, y = at("b", Axis(title, domain)), g.by_name(rows)
-    kinds = {"accuracy": palette.ink, "lost": palette.second, "gained": palette.first}
-    seen = [kind for kind in kinds if any(row["kind"] == kind for row in rows)]
-    scale = {"domain": seen, "range": [kinds[kind] for kind in seen]}
-    colour = {"field": "kind", "type": "nominal", "scale": scale, "legend": LEGEND}
-    encoding = {"x": x, "y": y, "color": colour, "description": {"field": "told"}}
-    steps = [row for row in rows if row["a"] is not None]
-    layers: list[Spec] = [
-        {
-            "data": {"values": steps},
-            "mark": {"type": "bar", "height": 12, "aria": True},
-            "encoding": {**encoding, "x": {**x, "field": "a"}, "x2": {"field": "b"}},
-        },
-        {
-            "data": {"values": [row for row in rows if row["a"] is None]},
-            "mark": {"type": "tick", "thickness": 4, "size": 16, "aria": True},
-            "encoding": encoding,
-        },
-    ]
-    return g.spec(palette, layers, ROW * len(rows) + 60)
 
 
 def scatter(palette: Palette, rows: Sequence[Row], names: tuple[str, str]) -> Spec:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from modelchecks.report import details
 from modelchecks.report.details import Group, Point
@@ -128,7 +129,7 @@ def _classes(result: Result, gallery: Gallery, groups: Sequence[Group], axis: Ax
         cells = (told(offline, _PERCENT), told(live, _PERCENT), told(group.drop, _POINTS))
         table.append((Cell(group.name), *cells, count(live)))
     return gallery.figure(
-        f"{of_whom(result)}: right answers by class",
+        f"{of_whom(result)}: {declared(result)}, right answers by class",
         result,
         charts.dumbbells(PAGE, rows, axis),
         ("class", "offline %", "live %", "drop pp", "rows live"),
@@ -147,6 +148,7 @@ def _drops(
     result: Result, gallery: Gallery, found: Sequence[Group], note: str, what: str
 ) -> list[Figure]:
     unit = unit_of(result) if unit_of(result).name else _POINTS
+    gap = "behind all other rows" if "max_gap" in result.threshold else "drop"
     # The threshold is that of the slices only where slices are what is judged.
     limit = next(iter(result.threshold.values()), None) if what == "slice" else None
     rows = [
@@ -165,10 +167,10 @@ def _drops(
         (Cell(g.name), told(g.drop, unit), count(g.drop), Cell(g.status or NONE)) for g in found
     ]
     return gallery.figure(
-        f"{of_whom(result)}: {declared(result)}, drop by {what}",
+        f"{of_whom(result)}: {declared(result)}, {gap} by {what}",
         result,
-        charts.against_limit(PAGE, rows, Axis(f"drop, {unit.name}"), at, name),
-        (what, f"drop {unit.name}", "rows live", "status"),
+        charts.against_limit(PAGE, rows, Axis(f"{gap}, {unit.name}"), at, name),
+        (what, f"{gap} {unit.name}", "rows", "status"),
         table,
         note,
     )
@@ -176,27 +178,92 @@ def _drops(
 
 def over_time(result: Result, gallery: Gallery) -> list[Figure]:
     """Return the windows of a result, the latest where there are many."""
-    found = details.series(result.details)
-    if not found:
+    lines = details.series(result.details)
+    if not lines:
         return []
-    most = 40
-    note = f"the last {most} of {len(found):,} windows" if len(found) > most else ""
+    most, windows = 40, max(len(line) for line in lines.values())
+    notes = [f"the last {most} of {windows:,} windows"] if windows > most else []
+    if silent := details.silent(result.details):
+        some = "window has" if silent == 1 else "windows have"
+        notes.append(f"{silent:,} {some} rows and no label")
+    note = "; ".join(notes)
     unit, limit = unit_of(result), next(iter(result.threshold.values()), None)
+    found = [(name, at, p) for name, line in lines.items() for at, p in line[-most:]]
+    names = {name: name or of_whom(result) for name in lines}
     rows = [
-        {"side": of_whom(result), "told": f"{at}: {full(p, unit)}", "x": at, **_y(p, unit)}
-        for at, p in found[-most:]
+        {"side": names[name], "told": f"{at}: {full(p, unit)}", "x": at, **_y(p, unit)}
+        for name, at, p in found
     ]
     spec = charts.lines(
         PAGE,
         rows,
-        (of_whom(result),),
+        tuple(names.values()),
         None,
         Axis(f"{result.check}, {unit.name}".rstrip(", ")),
         limit=None if limit is None else unit.scaled(limit),
     )
-    table = [(Cell(at), told(p, unit), count(p)) for at, p in found[-most:]]
+    head: tuple[str, ...] = ("window", "value", "rows")
+    table: list[tuple[Cell, ...]] = [(Cell(at), told(p, unit), count(p)) for _, at, p in found]
+    if len(lines) > 1:
+        head = ("window", "of", *head[1:])
+        table = [
+            (row[0], Cell(names[name]), *row[1:])
+            for row, (name, *_) in zip(table, found, strict=True)
+        ]
     title = f"{of_whom(result)}: {declared(result)} over time"
-    return gallery.figure(title, result, spec, ("window", "value", "rows"), table, note)
+    return gallery.figure(title, result, spec, head, table, note)
+
+
+_STEPS = {
+    "label_shift": "class shares",
+    "covariate_shift": "shifted properties",
+    "unseen": "unlike offline",
+    "rest": "the rest",
+}
+"""What a step is called where the check calls it so."""
+
+
+def attribution(result: Result, gallery: Gallery) -> list[Figure]:
+    """Return the way from offline to live accuracy, and what each property has in it."""
+    found = details.waterfall(result.details)
+    if not found:
+        return []
+    rows, table = [], []
+    for step in found:
+        name, change = _STEPS.get(step.name, step.name), step.change
+        row: dict[str, Any] = {"name": name, "from": _PERCENT.scaled(step.start)}
+        row["to"] = _PERCENT.scaled(step.end)
+        if change is None:
+            said = _PERCENT.full(step.end)
+        else:
+            said = full(change, _POINTS)
+            ends = (
+                step.end if end is None else step.start + end for end in (change.low, change.high)
+            )
+            row |= dict(zip(("x1", "x2"), map(_PERCENT.scaled, ends), strict=True))
+        row["status"] = "" if change is None else "failed" if change.value < 0 else "passed"
+        rows.append({**row, "told": f"{name}: {said}"})
+        table.append(
+            (
+                Cell(name),
+                Cell(_PERCENT.bare(step.end), step.end),
+                Cell(NONE) if change is None else told(change, _POINTS),
+            )
+        )
+    figures = gallery.figure(
+        f"{of_whom(result)}: {declared(result)}, from offline to live",
+        result,
+        charts.waterfall(PAGE, rows, Axis("accuracy, %")),
+        ("step", "accuracy %", "change pp"),
+        table,
+    )
+    carried = details.parts(result.details)
+    if carried and figures:
+        by = [(Cell(name), told(part, _POINTS), Cell(said or NONE)) for name, part, said in carried]
+        title = f"{of_whom(result)}: {declared(result)}, what each shifted property costs"
+        head = ("property", "drop pp", "median offline → live")
+        figures.append(Figure(title, declared(result), None, head, tuple(by), drawn=False))
+    return figures
 
 
 def _y(point: Point, unit: Unit) -> dict[str, float]:
@@ -205,41 +272,6 @@ def _y(point: Point, unit: Unit) -> dict[str, float]:
         for key, value in (("y", point.value), ("y1", point.low), ("y2", point.high))
         if value is not None
     }
-
-
-_STEPS = {
-    "label_shift": "other class shares",
-    "covariate_shift": "shifted properties",
-    "unseen": "rows unlike any offline",
-    "rest": "the rest",
-}
-
-
-def waterfall(result: Result, gallery: Gallery) -> list[Figure]:
-    """Return what leads from offline to live accuracy."""
-    rows, table = [], []
-    for step in details.waterfall(result.details):
-        name = _STEPS.get(step.name, step.name)
-        ends = [_PERCENT.scaled(x) for x in (step.before, step.after)]
-        if step.change is None:
-            kind, words = "accuracy", f"{name}: {_PERCENT.full(step.after)}"
-        else:
-            kind = "lost" if step.change.value < 0 else "gained"
-            words = f"{name}: {full(step.change, _POINTS)}"
-        start = ends[0] if step.change is not None else None
-        rows.append({"name": name, "told": words, "kind": kind, "a": start, "b": ends[1]})
-        reached = Cell(_PERCENT.bare(step.after), step.after)
-        table.append((Cell(name), told(step.change, _POINTS), reached))
-    if not rows:
-        return []
-    return gallery.figure(
-        f"{of_whom(result)}: {declared(result)}",
-        result,
-        charts.waterfall(PAGE, rows, "accuracy, %"),
-        ("cause", "change pp", "accuracy %"),
-        table,
-        "the intervals are in the table",
-    )
 
 
 def reliability(result: Result, gallery: Gallery) -> list[Figure]:
@@ -304,7 +336,7 @@ def confusion(result: Result, gallery: Gallery) -> list[Figure]:
         names = names[:most]
     order = details.order(result.details) or sorted(names)
     return gallery.figure(
-        f"{of_whom(result)}: change of confusions, offline to live, pp",
+        f"{of_whom(result)}: {declared(result)}, change of confusions in pp",
         result,
         charts.confusion(PAGE, rows, [name for name in order if name in names]),
         ("is", "called", "offline %", "live %"),

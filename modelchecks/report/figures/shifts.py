@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from modelchecks.report import details
 from modelchecks.report.figures import charts
 from modelchecks.report.figures.gallery import (
@@ -25,13 +27,24 @@ _PERCENT = Unit("%")
 
 
 def drift(result: Result, gallery: Gallery) -> list[Figure]:
-    """Return the shares of classes, and the histograms of properties, on both sides."""
+    """Return the shares of classes and values, and the histograms of properties, of both sides."""
     sides = details.sides(result.details)
-    return [*_shares(result, gallery, sides), *_histograms(result, gallery, sides)]
+    told = {"class": details.shares(result.details), **details.categories(result.details)}
+    figures = [
+        f for name, rows in told.items() for f in _shares(result, gallery, sides, name, rows)
+    ]
+    return [*figures, *_histograms(result, gallery, sides)]
 
 
-def _shares(result: Result, gallery: Gallery, sides: tuple[str, str]) -> list[Figure]:
-    found, note = cut(details.shares(result.details), "classes")
+def _shares(
+    result: Result,
+    gallery: Gallery,
+    sides: tuple[str, str],
+    what: str,
+    told: Sequence[details.Shares],
+) -> list[Figure]:
+    of = "classes" if what == "class" else what
+    found, note = cut(told, of)
     if not found:
         return []
     rows = [
@@ -44,10 +57,10 @@ def _shares(result: Result, gallery: Gallery, sides: tuple[str, str]) -> list[Fi
         for s in found
     ]
     return gallery.figure(
-        f"{of_whom(result)}: {declared(result)}, shares of classes",
+        f"{of_whom(result)}: {declared(result)}, shares of {of}",
         result,
         charts.bars(PAGE, rows, sides, Axis("share of rows", percent=True)),
-        ("class", *(f"{side} %" for side in sides)),
+        (what, *(f"{side} %" for side in sides)),
         table,
         note,
     )
@@ -74,8 +87,10 @@ def _histograms(result: Result, gallery: Gallery, sides: tuple[str, str]) -> lis
             for left, right, before, after in found.bins
         ]
         effect = effects.get(found.name)
+        whose = "" if result.variant is None else f"{result.variant}: "
+        named = declared(result) if found.name == "value" else found.name
         figures += gallery.figure(
-            f"{found.name} of {sides[0]} and {sides[1]}",
+            f"{whose}{named} of {sides[0]} and {sides[1]}",
             result,
             charts.overlay(PAGE, rows, sides, found.name),
             (found.name, *(f"{side} %" for side in sides)),
@@ -119,6 +134,7 @@ def severity(run: Run, gallery: Gallery) -> list[Figure]:
             unit = _PERCENT
         for name in dict.fromkeys(name for curves in lines.values() for name in curves):
             rows, table = [], []
+            over = name if name == details.ATTACK else f"severity of {name}"
             asked = [whose for whose, curves in lines.items() if name in curves]
             for whose in asked:
                 for strength, p in lines[whose][name]:
@@ -132,10 +148,8 @@ def severity(run: Run, gallery: Gallery) -> list[Figure]:
             figures += gallery.figure(
                 f"{check}: {name}",
                 results[0],
-                charts.lines(
-                    PAGE, rows, asked, Axis(f"severity of {name}"), Axis(f"value, {unit.name}")
-                ),
-                ("variant", "severity", f"value {unit.name}", "rows"),
+                charts.lines(PAGE, rows, asked, Axis(over), Axis(f"value, {unit.name}")),
+                ("variant", over, f"value {unit.name}", "rows"),
                 shown,
                 note,
             )
@@ -147,8 +161,8 @@ def counterexamples(result: Result, gallery: Gallery) -> list[Figure]:
     return _images(result, gallery, details.counterexamples(result.details))
 
 
-def lost_images(result: Result, gallery: Gallery) -> list[Figure]:
-    """Return the images that a variant gets wrong live."""
+def images(result: Result, gallery: Gallery) -> list[Figure]:
+    """Return the rows that a variant gets wrong live, or that a check names."""
     return _images(result, gallery, details.images(result.details))
 
 
@@ -158,4 +172,4 @@ def _images(result: Result, gallery: Gallery, found: list[details.Image]) -> lis
     kept = gallery.images(found)
     note = "" if len(kept) == len(found) else f"{len(kept)} of {len(found):,} recorded"
     title = f"{of_whom(result)}: {declared(result)}"
-    return [Figure(title, declared(result), None, (), (), note, kept)]
+    return [Figure(title, declared(result), None, (), (), note, kept)] if kept else []
