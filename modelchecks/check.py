@@ -12,6 +12,7 @@ from modelchecks.results import Severity, Status
 from modelchecks.stats.estimate import Estimate
 
 Scope = Literal["variant", "data"]
+Whose = Literal["own", "champion", "all"]
 
 # Markers for a field's annotation: how its YAML value is written and checked.
 Share = Annotated[float, "share"]
@@ -31,7 +32,8 @@ def param(help: str, **kwargs: Any) -> Any:
 class ProbeRequest:
     """Work that a plain pass cannot do, named by a check: which probe, on which split, on what.
 
-    `files` are paths relative to the suite file, whose content is part of the probe's key;
+    `others` are further splits that it reads. `files` are paths relative to the suite file, whose
+    content is part of the probe's key;
     `options` (name, JSON scalar) pairs configure it. One that `asks_model` is asked once for each
     variant that the check judges; the plan fills in `variant`.
     """
@@ -42,6 +44,7 @@ class ProbeRequest:
     options: tuple[tuple[str, str | int | float | bool | None], ...] = ()
     asks_model: bool = False
     variant: str | None = None
+    others: tuple[str, ...] = ()
 
     def of(self, variant: str | None) -> ProbeRequest:
         """Return the request as it is asked for a case of that variant."""
@@ -53,12 +56,17 @@ class Needs:
     """What a check must see: for each split the kinds of evidence, and the probes.
 
     The kinds are `labels`, `images` (size, dtype and value range of every image), `columns` (the
-    log's other columns), `feature:NAME`, and of the case's variant `predictions` (class and
-    confidence), `logits` (n, classes) and `embeddings` (n, width: the input of its last layer).
+    log's other columns), `feature:NAME`, and of variants `predictions` (class and confidence),
+    `logits` (n, classes) and `embeddings` (n, width: the input of its last layer). `whose` they
+    are: the case's `own` variant's, that and the `champion`'s, or those of `all` declared variants,
+    whichever of them are asked for. `inputs` are facts about the tensors that a variant gets. For
+    probes there are `all:rows`, `all:images`, `all:columns` and `all:hashes`, which keep a line for
+    every row on disk.
     """
 
     splits: Mapping[str, frozenset[str]] = field(default_factory=dict)
     probes: tuple[ProbeRequest, ...] = ()
+    whose: Whose = "own"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +98,8 @@ class View:
     cannot_approve: Mapping[str, str] = field(default_factory=dict)
     """Splits whose labelled rows may not be a random sample, each with the reason and remedy."""
     class_names: tuple[str, ...] = ()
+    variants: tuple[str, ...] = ()
+    """All declared variants, in the order of the suite."""
 
     def split(self, name: str) -> Evidence:
         """Return the evidence of a split, or raise the EvidenceError that stands in its place."""

@@ -15,7 +15,7 @@ from typing import Any
 from modelchecks import registry
 from modelchecks.check import ProbeRequest
 from modelchecks.errors import EvidenceError
-from modelchecks.facets import FEATURE, variant_of
+from modelchecks.facets import FEATURE, keeps_every_row, variant_of
 from modelchecks.plan import SplitPlan
 from modelchecks.sources import Source
 from modelchecks.suite import Split, Suite, Variant
@@ -94,7 +94,7 @@ def describe(
     for facet in plan.facets:
         name = variant_of(facet)
         if name is None:
-            feature = facet.removeprefix(FEATURE)
+            feature = "" if keeps_every_row(facet) else facet.removeprefix(FEATURE)
             metas[facet] = {**base, "facet": facet, "feature": _own_code(feature, suite.folder)}
         elif name in identities:
             metas[facet] = {**base, "facet": facet, "variants": {name: identities[name]}}
@@ -202,6 +202,14 @@ def code_version() -> str:
     names = (
         "evidence.py",
         "identity.py",
+        "totals.py",
+        "facets.py",
+        "tally.py",
+        "pixels.py",
+        "fingerprints.py",
+        "neighbours.py",
+        "inputs.py",
+        "probing.py",
         "collect.py",
         "logged.py",
         "features.py",

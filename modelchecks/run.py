@@ -70,6 +70,7 @@ def judge(plan: Plan, case: Case, gathered: Gathered) -> Result:
         gathered.probes,
         unsampled(plan.suite),
         plan.suite.classes,
+        tuple(variant.name for variant in plan.suite.variants),
     )
     try:
         _two_samples(declared.check, view)
@@ -317,4 +318,5 @@ def _request(item: Mapping[str, Any]) -> ProbeRequest:
     options = tuple((name, value) for name, value in item["options"])
     files = tuple(item["files"])
     asks, variant = item["asks_model"], item["variant"]
-    return ProbeRequest(item["probe"], item["split"], files, options, asks, variant)
+    others = tuple(item.get("others", ()))
+    return ProbeRequest(item["probe"], item["split"], files, options, asks, variant, others)
