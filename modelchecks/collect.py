@@ -98,7 +98,11 @@ def collect(
     failures = _lacking(asked, shard, samples)
     modelled = any(variant.logged is None for variant in asked)
     logged = [v.logged for v in asked if v.logged is not None and v.name not in failures]
-    columns = None if {COLUMNS, EVERY_COLUMN} & set(facets) else list(dict.fromkeys([*job.split.slices, *logged]))
+    columns = (
+        None
+        if {COLUMNS, EVERY_COLUMN} & set(facets)
+        else list(dict.fromkeys([*job.split.slices, *logged]))
+    )
     spans = [
         (start, min(start + rows_at_once, shard.stop))
         for start in range(shard.start, shard.stop, rows_at_once)
@@ -225,8 +229,8 @@ def _of_one_hot(labels: NDArray[Any], where: str) -> NDArray[np.int64]:
     if wrong.any():
         row = labels[np.flatnonzero(wrong)[0]].tolist()
         raise EvidenceError(
-            f"{where}: a label is {str(row)[:80]}, which is not one class (one 1, all else 0); this "
-            "gate judges one class per image. Log the class that counts, or leave the row null"
+            f"{where}: a label is {str(row)[:80]}, which is not one class (one 1, all else 0); one "
+            "class per image is judged. Log the class that counts, or leave the row null"
         )
     known = (labels == 1).any(1)
     return np.where(known, (labels == 1).argmax(1), UNLABELLED).astype(np.int64)

@@ -199,7 +199,8 @@ def predictor(job: Job, variant: Variant) -> Predictor:
         return LoggedAnswers(variant.name, variant.logged, job.suite.classes)
     from modelchecks.inference import Model
 
-    wanted = {prefix for prefix in (LOGITS, EMBEDDING, INPUTS) if f"{prefix}{variant.name}" in job.keys}
+    kinds = (LOGITS, EMBEDDING, INPUTS)
+    wanted = {prefix for prefix in kinds if f"{prefix}{variant.name}" in job.keys}
     pace = job.paces[variant.name]
     sha256 = job.weights.get(variant.name)
     return Model(variant, job.suite.folder, job.suite.compute, pace, frozenset(wanted), sha256)

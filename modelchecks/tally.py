@@ -80,5 +80,5 @@ class Seen:
         return {**self.base, **kept}
 
     def lines(self, facet: str, columns: Mapping[str, NDArray[Any]]) -> Table:
-        """Return the columns of the rows that a facet keeps: all of them, or those of the sample."""
+        """Return the columns of the rows that a facet keeps: all, or those of the sample."""
         return {"index": self.index, **columns} if keeps_every_row(facet) else self.keep(columns)

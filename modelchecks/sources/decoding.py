@@ -76,13 +76,15 @@ def decode(value: Any, max_pixels: int) -> Decoded:
         width, height = image.size
         if width * height > max_pixels:
             raise ValueError(f"{width}x{height} is more than max_pixels: {max_pixels}")
-        mode, orientation = image.mode, _orientation(image)
+        # All of the pixels first: Pillow reads them to find EXIF, and what fails there is not to
+        # be forgiven as if it were about EXIF.
+        image.load()
+        kind, mode, orientation = image.format or "", image.mode, _orientation(image)
         if image.mode in ("P", "PA"):
             # A palette index is no intensity.
             array = np.asarray(image.convert("RGBA" if "transparency" in image.info else "RGB"))
         else:
             array = np.asarray(image.convert("L") if image.mode == "1" else image)
-        kind = opened.format or ""
     pixels = array[:, :, None] if array.ndim == 2 else array
     return Decoded(pixels, kind, mode, len(value), orientation)
 

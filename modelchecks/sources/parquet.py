@@ -194,9 +194,7 @@ class ParquetSamples:
                 table[log.image].to_pylist(),
                 lambda position: f"{names[position]} (id {ids[position]})",
             )
-        labels = (
-            None if log.label is None else _labels(table[log.label], self._files[0], log.label)
-        )
+        labels = None if log.label is None else _labels(table[log.label], self._files[0], log.label)
         logged = {name: _column(table[name]) for name in wanted}
         if decoded is None:
             return Batch(ids, None, labels, logged)
