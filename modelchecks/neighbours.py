@@ -136,10 +136,7 @@ def _masks(radius: int) -> tuple[np.uint64, ...]:
     """Return the bits of each choice of as many blocks as must be equal within a radius."""
     blocks = _BLOCKS[radius]
     edges = np.linspace(0, 64, blocks + 1).astype(int).tolist()
-    parts = [
-        sum(1 << bit for bit in range(start, stop))
-        for start, stop in pairwise(edges)
-    ]
+    parts = [sum(1 << bit for bit in range(start, stop)) for start, stop in pairwise(edges)]
     return tuple(np.uint64(sum(some)) for some in combinations(parts, blocks - radius))
 
 

@@ -38,6 +38,7 @@ def render(run: Run) -> str:
         shown=_shown,
         detail=_detail,
         traceback=_traceback,
+        pictures=_pictures,
     )
     return clean(page)
 
@@ -102,8 +103,24 @@ def _traceback(result: Result) -> str | None:
     return None if found is None else str(found)
 
 
+def _pictures(result: Result) -> list[Mapping[str, str]]:
+    """Return the pictures of rows that a result tells of, each with its caption.
+
+    Only PNG images that lie in the record itself: a page loads nothing from anywhere.
+    """
+    found = result.details.get("pictures")
+    return [
+        picture
+        for picture in (found if isinstance(found, list) else [])
+        if isinstance(picture, Mapping)
+        and str(picture.get("picture", "")).startswith("data:image/png;base64,")
+        and "caption" in picture
+    ]
+
+
 def _detail(result: Result) -> str:
-    """Return the result as it is recorded, but for the traceback, which is shown as lines."""
+    """Return the result as it is recorded, but for the traceback and pictures, shown as such."""
     recorded = result_to_json(result)
     recorded["details"].pop("traceback", None)
+    recorded["details"].pop("pictures", None)
     return json.dumps(recorded, indent=2, ensure_ascii=False)
