@@ -23,7 +23,7 @@ BLANK = 0.01
 """An image whose luminance spreads less (standard deviation; 1 is white) shows nothing."""
 SOURCE_FACTS = ("format", "mode", "bytes", "orientation")
 """What the encoded image says of itself, where the source has encoded images."""
-_FACTS = ("width", "height", "channels", "min", "max", "mean", "spread")
+_FACTS = ("width", "height", "channels", "min", "max", "mean", "std")
 _COLOURS = ("red", "green", "blue", "warm_top", "warm_bottom", "warm_spread")
 """Per image: means of the first three channels; first minus third in the upper and the lower half,
 and of their standard deviations. NaN where there are no three channels."""
@@ -124,20 +124,30 @@ def _measured(
     else:
         tally.span(("value",), np.concatenate([lowest, highest]))
     with np.errstate(invalid="ignore", over="ignore"):
-        mean = flat.mean(1)
+        mean, std = flat.mean(1), flat.std(1)
         spread = image_features.contrast(images)
         colours = _coloured(images)
     constant = lowest == highest
     white = np.maximum(1.0, np.abs(highest)) if flat.dtype.kind == "f" else 1.0
     blank = spread < BLANK * white
-    for kind, which in (("nan_images", broken), ("constant", constant), ("blank", blank)):
+    grey = _colourless(images)
+    faults = {"nan_images": broken, "constant": constant, "blank": blank, "colourless": grey}
+    for kind, which in faults.items():
         rows = where[which].tolist()
         tally.counts[kind,] += len(rows)
         tally.example((kind,), [batch.ids[row] for row in rows])
-    facts = (width, height, channels, lowest, highest, mean, spread)
+    facts = (width, height, channels, lowest, highest, mean, std)
     found = {f"image:{name}": column for name, column in zip(_FACTS, facts, strict=True)}
     found |= {f"image:{name}": column for name, column in zip(_COLOURS, colours, strict=True)}
     return {**found, "image:dtype": str(images.dtype)}
+
+
+def _colourless(images: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which images show no colour: one channel, or three that are equal everywhere."""
+    if images.shape[3] < 3:
+        return np.ones(len(images), dtype=np.bool_)
+    same = (images[..., 0] == images[..., 1]) & (images[..., 1] == images[..., 2])
+    return np.asarray(same.all(axis=(1, 2)))
 
 
 def _coloured(images: NDArray[Any]) -> NDArray[np.float64]:
