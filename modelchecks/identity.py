@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -19,6 +20,8 @@ from modelchecks.facets import FEATURE, keeps_every_row, variant_of
 from modelchecks.plan import SplitPlan
 from modelchecks.sources import Source
 from modelchecks.suite import Split, Suite, Variant
+
+_REFERENCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +192,10 @@ def probe_identity(
         variant = next(v for v in suite.variants if v.name == request.variant)
         compute = suite.compute
         asked = [variant_identity(suite, variant), compute.device, compute.threads]
-    own = _own_code(request.probe, suite.folder)
+    # What a probe calls, it depends on: its own code, and that of callables in its options.
+    texts = [value for _, value in request.options if isinstance(value, str)]
+    called = [text for text in texts if _REFERENCE.fullmatch(text)]
+    own = [_own_code(name, suite.folder) for name in (request.probe, *called)]
     versions = [[package, _version(package)] for package in packages]
     return [asdict(request), list(keys), files, asked, own, versions, code_version()]
 
@@ -209,6 +215,8 @@ def code_version() -> str:
         "fingerprints.py",
         "neighbours.py",
         "inputs.py",
+        "expecting.py",
+        "diagnosis.py",
         "probing.py",
         "collect.py",
         "logged.py",

@@ -55,7 +55,7 @@ class ImageSchema:
     max_grey: Share = param("how many more may lack colour than in the reference", default=0.05)
     size_slack: float = param("factor that sizes may leave the reference's range by", default=1.5)
     max_shift: float = param("largest shift of the mean, in pixel deviations", default=0.5)
-    max_ratio: float = param("largest ratio of pixel deviations", default=1.5)
+    max_ratio: float = param("largest ratio of pixel deviations", default=1.75)
     max_swapped: Share = param("largest share of images with reversed channels", default=0.5)
     confidence: Share = param("one-sided confidence of decisions on the sample", default=0.95)
 

@@ -48,7 +48,7 @@ class TensorSchema:
     range: tuple[float, ...] | None = param("[smallest, largest] allowed value", default=None)
     max_flat: Share = param("largest share of tensors that hold one value", default=0.005)
     max_shift: float = param("largest shift of a channel's mean, in deviations", default=0.5)
-    max_ratio: float = param("largest ratio of a channel's deviations", default=1.5)
+    max_ratio: float = param("largest ratio of a channel's deviations", default=1.75)
     confidence: Share = param("one-sided confidence of decisions on the sample", default=0.95)
 
     def __post_init__(self) -> None:
