@@ -61,10 +61,14 @@ def diagnose(
     for _ in range(ROUNDS):
         best, gained = None, 0.0
         if offline.shape == live.shape and _only_rounding(offline, live):
-            found.append(Cause("dtype", "live is rounded, as if it had been 8-bit between", 1.0))
+            told = "live is rounded: nowhere off by a step of 8 bits (another dtype between?)"
+            found.append(Cause("dtype", told, 1.0))
             return found
         before = _squares(offline, live) if offline.shape == live.shape else None
         for trial in _trials(offline, live, raw, again if not found else None):
+            if trial.kind == "normalisation" and found and found[0].kind != "layout":
+                # What another cause leaves always fits other constants a little better.
+                continue
             left = _squares(trial.offline, trial.live)
             # Of a tensor that has another shape, the scale of the offline one is to be explained.
             whole = before if before is not None else _squares(offline, offline.mean(keepdims=True))
@@ -86,10 +90,9 @@ def _squares(one: Tensor, other: Tensor) -> float:
 
 
 def _only_rounding(offline: Tensor, live: Tensor) -> bool:
-    """Return whether live has steps of about a 255th of the range, and is nowhere further off."""
+    """Return whether live is nowhere further off than a step of 8 bits."""
     step = float(np.ptp(offline)) / 255
-    worst = float(np.abs(offline - live).max())
-    return 0 < worst <= 0.75 * step and len(np.unique(live)) <= 256 * max(live.shape[1], 1)
+    return bool(0 < np.abs(offline - live).max() <= 0.75 * step)
 
 
 def _trials(
@@ -131,7 +134,15 @@ def _normalised(kind: str, told: str, offline: Tensor, live: Tensor) -> _Trial:
     both = ((live - middle) * (offline - other)).mean(axis=axes, keepdims=True)
     slope = both / np.where(spread > 0, spread, 1.0)
     fitted = other + slope * (live - middle)
-    factors = ", ".join(f"{value:.3g}" for value in slope.ravel()[:3])
+    slopes = slope.ravel()
+    if kind != "normalisation" and len(slopes) == 3:
+        # Reversed before the same normalisation, its constants meet the wrong channels.
+        if np.allclose([slopes[0] * slopes[2], slopes[1]], 1, atol=0.05):
+            told = "live has BGR for RGB, before the normalisation"
+            return _Trial("channel order", told, offline, fitted)
+    elif np.allclose(slopes, -1, atol=0.05):
+        return _Trial("polarity", "live has black for white", offline, fitted)
+    factors = ", ".join(f"{value:.3g}" for value in slopes[:3])
     added = ", ".join(f"{value:.3g}" for value in (other - slope * middle).ravel()[:3])
     text = f"{told}other constants: offline = {factors} · live + {added}"
     return _Trial(kind, text, offline, fitted)

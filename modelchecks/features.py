@@ -20,6 +20,8 @@ Feature = Callable[[Images], NDArray[np.float64]]
 
 DEFAULT = ("brightness", "contrast", "sharpness", "entropy")
 """The features that drift checks use where the suite names none."""
+SIMPLE = (*DEFAULT, "warmth", "corners", "corner_warmth")
+"""Properties that may give a class away by accident of how its images were made."""
 
 
 def resolve(name: str, folder: Path) -> Feature:
@@ -69,3 +71,36 @@ def entropy(images: Images) -> NDArray[np.float64]:
     with np.errstate(divide="ignore", invalid="ignore"):
         bits = np.where(share > 0, -share * np.log2(share), 0.0)
     return np.asarray(bits.sum(axis=1), dtype=np.float64)
+
+
+def warmth(images: Images) -> NDArray[np.float64]:
+    """Return the mean of red minus blue, -1 (cold) to 1 (warm); 0 without three channels."""
+    return np.asarray(_warm(images).mean(axis=(1, 2), dtype=np.float64))
+
+
+def corners(images: Images) -> NDArray[np.float64]:
+    """Return the mean luminance of the four corners, each a sixth of the height and width."""
+    return _of_corners(_grey(images))
+
+
+def corner_warmth(images: Images) -> NDArray[np.float64]:
+    """Return the mean of red minus blue in the four corners."""
+    return _of_corners(_warm(images))
+
+
+def _warm(images: Images) -> NDArray[np.float32]:
+    if images.shape[3] < 3:
+        return np.zeros(images.shape[:3], dtype=np.float32)
+    scale = np.float32(1 / np.iinfo(images.dtype).max) if images.dtype.kind in "ui" else 1.0
+    red, blue = (images[..., channel].astype(np.float32) for channel in (0, 2))
+    return np.asarray((red - blue) * np.float32(scale), dtype=np.float32)
+
+
+def _of_corners(planes: NDArray[np.float32]) -> NDArray[np.float64]:
+    height, width = (max(1, size // 6) for size in planes.shape[1:])
+    parts = [
+        planes[:, rows, columns].mean(axis=(1, 2), dtype=np.float64)
+        for rows in (slice(height), slice(-height, None))
+        for columns in (slice(width), slice(-width, None))
+    ]
+    return np.asarray(np.mean(parts, axis=0))
