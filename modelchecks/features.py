@@ -20,7 +20,7 @@ Feature = Callable[[Images], NDArray[np.float64]]
 
 DEFAULT = ("brightness", "contrast", "sharpness", "entropy")
 """The features that drift checks use where the suite names none."""
-SIMPLE = (*DEFAULT, "warmth", "corners", "corner_warmth")
+SIMPLE = (*DEFAULT, "warmth", "top_left", "top_right", "bottom_left", "bottom_right")
 """Properties that may give a class away by accident of how its images were made."""
 
 
@@ -78,14 +78,24 @@ def warmth(images: Images) -> NDArray[np.float64]:
     return np.asarray(_warm(images).mean(axis=(1, 2), dtype=np.float64))
 
 
-def corners(images: Images) -> NDArray[np.float64]:
-    """Return the mean luminance of the four corners, each a sixth of the height and width."""
-    return _of_corners(_grey(images))
+def top_left(images: Images) -> NDArray[np.float64]:
+    """Return the mean luminance of the upper left corner, a sixth of the height and width."""
+    return _of_corner(_grey(images), top=True, left=True)
 
 
-def corner_warmth(images: Images) -> NDArray[np.float64]:
-    """Return the mean of red minus blue in the four corners."""
-    return _of_corners(_warm(images))
+def top_right(images: Images) -> NDArray[np.float64]:
+    """Return the same of the upper right corner."""
+    return _of_corner(_grey(images), top=True, left=False)
+
+
+def bottom_left(images: Images) -> NDArray[np.float64]:
+    """Return the same of the lower left corner."""
+    return _of_corner(_grey(images), top=False, left=True)
+
+
+def bottom_right(images: Images) -> NDArray[np.float64]:
+    """Return the same of the lower right corner."""
+    return _of_corner(_grey(images), top=False, left=False)
 
 
 def _warm(images: Images) -> NDArray[np.float32]:
@@ -96,11 +106,8 @@ def _warm(images: Images) -> NDArray[np.float32]:
     return np.asarray((red - blue) * np.float32(scale), dtype=np.float32)
 
 
-def _of_corners(planes: NDArray[np.float32]) -> NDArray[np.float64]:
-    height, width = (max(1, size // 6) for size in planes.shape[1:])
-    parts = [
-        planes[:, rows, columns].mean(axis=(1, 2), dtype=np.float64)
-        for rows in (slice(height), slice(-height, None))
-        for columns in (slice(width), slice(-width, None))
-    ]
-    return np.asarray(np.mean(parts, axis=0))
+def _of_corner(grey: NDArray[np.float32], *, top: bool, left: bool) -> NDArray[np.float64]:
+    height, width = (max(1, size // 6) for size in grey.shape[1:])
+    rows = slice(height) if top else slice(-height, None)
+    columns = slice(width) if left else slice(-width, None)
+    return np.asarray(grey[:, rows, columns].mean(axis=(1, 2), dtype=np.float64))

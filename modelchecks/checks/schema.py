@@ -157,7 +157,8 @@ class Schema:
             if not evidence.total:
                 raise EvidenceError(f"split {split!r} has no rows")
             unreadable = evidence.totals.counts.get(("unreadable",), 0)
-            if unreadable:
+            # Where images are asked about: what other cases saw of them is not this one's answer.
+            if unreadable and (self.image is not None or self.table in ("rows", "images")):
                 examples = listing(evidence.totals.examples.get(("unreadable",), ()))
                 seen.broken.append(f"{split}: {unreadable:,} unreadable images: {examples}")
             if self.image is not None:
