@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bits = NDArray[np.uint64]
+Pixels = NDArray[np.float32]
 
 RADII = (6, 4, 2, 0)
 """Hamming distances up to which hashes are looked up; a smaller one where pairs are too many."""
@@ -185,18 +186,24 @@ def apart(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Floats:
     Either may be a crop of the other, by up to a tenth of its width and height, at any corner or
     edge or all round; so near copies are near whichever was cropped.
     """
-    found = np.full(len(first), 2.0)
-    size = first.shape[1]
-    for start in range(0, len(first), 4096):
-        part = slice(start, start + 4096)
-        one, two = first[part].astype(np.float64), second[part].astype(np.float64)
-        plain = _normed(one), _normed(two)
-        best = found[part]
-        for down, across in _windows(size):
-            for shown, against in ((one, plain[1]), (two, plain[0])):
-                seen = _normed(down @ shown @ across.T)
-                np.minimum(best, 1 - (seen * against).sum(axis=1), out=best)
-    return np.asarray(np.maximum(found, 0.0))
+    found = np.empty(len(first))
+    shown = _windows(first.shape[1])
+    for start in range(0, len(first), 1024):
+        part = slice(start, start + 1024)
+        one, two = (side[part].reshape(-1, len(shown)) for side in (first, second))
+        one, two = one.astype(np.float32), two.astype(np.float32)
+        best = np.maximum(_likeness(one, two, shown), _likeness(two, one, shown))
+        found[part] = np.clip(1 - best.astype(np.float64), 0.0, 2.0)
+    return found
+
+
+def _likeness(one: Pixels, other: Pixels, shown: Pixels) -> Pixels:
+    """Return the best correlation of any window of `one` with all of `other`, row by row."""
+    seen = (one @ shown).reshape(len(one), -1, one.shape[1])
+    against = other - other.mean(axis=1, keepdims=True)
+    both = np.matmul(seen, against[:, :, None])[..., 0]
+    norms = np.sqrt(np.square(seen).sum(axis=2)) * np.linalg.norm(against, axis=1)[:, None]
+    return np.asarray((both / np.maximum(norms, 1e-6)).max(axis=1))
 
 
 def _normed(thumbs: Floats) -> Floats:
@@ -206,15 +213,17 @@ def _normed(thumbs: Floats) -> Floats:
 
 
 @lru_cache
-def _windows(size: int) -> tuple[tuple[Floats, Floats], ...]:
-    """Return how a thumbnail looks through windows of it: weights down and across."""
+def _windows(size: int) -> Pixels:
+    """Return what makes of a thumbnail all windows of it, each less its mean, side by side."""
+    middle = np.eye(size * size) - 1 / size**2
     found = []
     for crop in _CROPS:
         corners = (0.0, 0.5, 1.0) if crop else (0.0,)
         for top in corners:
             for left in corners:
-                found.append(tuple(_shown(size, crop, corner) for corner in (top, left)))
-    return tuple((down, across) for down, across in found)
+                down, across = (_shown(size, crop, corner) for corner in (top, left))
+                found.append((middle @ np.kron(down, across)).T)
+    return np.asarray(np.concatenate(found, axis=1), dtype=np.float32)
 
 
 def _shown(size: int, crop: float, corner: float) -> Floats:

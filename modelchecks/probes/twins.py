@@ -21,7 +21,7 @@ AT_ONCE = 4_000_000
 """How many rows' hashes are in memory at a time, at most."""
 QUERIES = 100_000
 EXAMPLES = 6
-_COMPARED, _ASKED = 5_000, 500
+_COMPARED, _ASKED = 5_000, 400
 _FEWEST = 40
 _COLUMNS = ("index", "label", "hash:content", "hash:waves", "hash:thumb")
 
