@@ -11,6 +11,16 @@ import click
 
 from modelchecks import __version__
 from modelchecks.cache import cache
+from modelchecks.completion import VARIABLE, asked_by_a_shell, checks, completing, completion
+from modelchecks.completion import variants as known_variants
+from modelchecks.doctor import doctor
+from modelchecks.github import github
+from modelchecks.history import history
+from modelchecks.init import init
+from modelchecks.lint import lint
+from modelchecks.plan_command import plan
+from modelchecks.pytest_command import OPTIONS, pytest
+from modelchecks.report_command import report
 from modelchecks.shell import (
     Reports,
     internal_error,
@@ -18,8 +28,9 @@ from modelchecks.shell import (
     say,
     suite_files,
     tell,
-    writing,
 )
+from modelchecks.verify import verify
+from modelchecks.waive import waive
 
 if TYPE_CHECKING:
     from modelchecks.results import Run
@@ -63,21 +74,35 @@ _fail_on = click.option(
     show_default=True,
     help="`blocked` lets variants through whose only open cases are inconclusive.",
 )
+_variant = click.option(
+    "--variant",
+    "variants",
+    multiple=True,
+    shell_complete=completing(known_variants),
+    help="Judge only this variant (repeatable).",
+)
+_history = click.option(
+    "--history",
+    "past",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The file that remembers runs (default: the policy's, else in the report folder).",
+)
 _quiet = click.option("-q", "--quiet", is_flag=True, help="No progress.")
 
 
 @cli.command(epilog=EXIT_CODES)
 @_suites
-@click.option("--variant", "variants", multiple=True, help="Judge only this variant (repeatable).")
+@_variant
 @click.option("--report", "folder", default="reports", show_default=True, help="Where reports go.")
 @click.option(
     "--format",
     "formats",
-    default="html,json,junit,md",
+    default="html,json,junit,md,png,svg,badge",
     show_default=True,
     help="Which reports to write, separated by commas.",
 )
 @_fail_on
+@_history
 @click.option("--executor", default="local", show_default=True, help="local, or ray[://address].")
 @click.option("--no-cache", is_flag=True, help="Gather all evidence again.")
 @_quiet
@@ -87,6 +112,7 @@ def gate(
     folder: str,
     formats: str,
     fail_on: Any,
+    past: Path | None,
     executor: str,
     no_cache: bool,
     quiet: bool,
@@ -127,7 +153,7 @@ def gate(
                     progress=progress,
                 )
 
-        reports = Reports(Path(folder), asked, names)
+        reports = Reports(Path(folder), asked, names, history=past)
         codes.append(_judged(path, judge, variants, reports, fail_on))
     return gate_module.worst(codes)
 
@@ -135,15 +161,17 @@ def gate(
 @cli.command(epilog=EXIT_CODES)
 @click.argument("run_or_evidence", type=click.Path(exists=True, path_type=Path))
 @click.option("--suite", "suite_path", required=True, help="The suite to judge by.")
-@click.option("--variant", "variants", multiple=True, help="Judge only this variant (repeatable).")
+@_variant
 @click.option("--report", "folder", default=None, help="Where reports go (default: none written).")
 @_fail_on
+@_history
 def decide(
     run_or_evidence: Path,
     suite_path: str,
     variants: Sequence[str],
     folder: str | None,
     fail_on: Any,
+    past: Path | None,
 ) -> int:
     """Judge again from stored evidence: no inference, no torch.
 
@@ -166,78 +194,15 @@ def decide(
     from modelchecks.report.write import FORMATS
 
     # Not cleared before: what is judged again may lie where the new reports go.
-    reports = Reports(Path(folder), FORMATS, set(), clear=False) if folder else None
+    reports = Reports(Path(folder), FORMATS, set(), clear=False, history=past) if folder else None
     return _judged(Path(suite_path), judge, variants, reports, fail_on)
 
 
-@cli.command()
-@click.argument("run_json", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--html", type=click.Path(path_type=Path), help="Write the HTML page here.")
-@click.option("--junit", type=click.Path(path_type=Path), help="Write JUnit XML here.")
-@click.option("--markdown", type=click.Path(path_type=Path), help="Write the summary here.")
-def report(run_json: Path, html: Path | None, junit: Path | None, markdown: Path | None) -> int:
-    """Render a run record again; without options, print it.
-
-    \b
-    Example:
-      modelchecks report reports/fashion/run.json --html page.html
-    """
-    from modelchecks.report import record, terminal
-    from modelchecks.report.write import render
-
-    run = record.read(run_json)
-    targets = {"html": html, "junit": junit, "md": markdown}
-    for name, path in targets.items():
-        if path is not None:
-            text = render(run, name)  # type: ignore[arg-type]
-            with writing(path):
-                record.write_text(path, text)
-            say(f"wrote {path}")
-    if not any(targets.values()):
-        tell(terminal.render(run))
-    return 0
+cli.add_command(report)
 
 
 @cli.command()
-@click.argument("suites", nargs=-1, metavar="SUITE...")
-@click.option("--json-schema", is_flag=True, help="Print the JSON Schema of suite files.")
-def lint(suites: Sequence[str], json_schema: bool) -> int:
-    """Report every problem of suite files at once; needs no model and no data.
-
-    \b
-    Example:
-      modelchecks lint suites/*.suite.yaml
-    """
-    from modelchecks import gate as gate_module
-
-    if json_schema:
-        import json
-
-        from modelchecks.suite_schema import suite_schema
-
-        tell(json.dumps(suite_schema(), indent=2) + "\n")
-        return 0
-    if not suites:
-        raise click.UsageError("name at least one suite file, or --json-schema")
-    from modelchecks.load import read_suite
-
-    paths, codes = suite_files(suites)
-    for path in paths:
-        suite, problems = read_suite(path)
-        for problem in problems:
-            tell(f"{problem}\n")
-        wrong = sum(problem.severity == "error" for problem in problems)
-        if suite is None:
-            tell(f"{path}: {wrong} error{'s' * (wrong != 1)}\n")
-        else:
-            count = len(suite.checks)
-            tell(f"{path}: a valid suite, {count} check{'s' * (count != 1)}\n")
-        codes.append(gate_module.USAGE if suite is None else gate_module.OK)
-    return gate_module.worst(codes)
-
-
-@cli.command()
-@click.argument("check", required=False)
+@click.argument("check", required=False, shell_complete=completing(checks))
 def explain(check: str | None) -> int:
     """Say what a check asks, its statistic, assumptions, reference and parameters.
 
@@ -251,7 +216,17 @@ def explain(check: str | None) -> int:
     return 0
 
 
+cli.add_command(lint)
+cli.add_command(init)
+cli.add_command(plan)
+cli.add_command(waive)
+cli.add_command(verify)
+cli.add_command(pytest)
+cli.add_command(github)
+cli.add_command(history)
 cli.add_command(cache)
+cli.add_command(doctor)
+cli.add_command(completion)
 
 
 def _judged(
@@ -307,11 +282,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the shell door and exit with its code."""
     from modelchecks.errors import ModelchecksError
 
+    if asked_by_a_shell():
+        cli.main(arguments, prog_name="modelchecks", complete_var=VARIABLE)
     prepare_output()
     try:
-        code = cli.main(arguments, prog_name="modelchecks", standalone_mode=False)
+        code = cli.main(arguments, prog_name="modelchecks", standalone_mode=False, complete_var="-")
     except click.ClickException as error:
         error.show()
+        if isinstance(error, click.NoSuchOption) and error.option_name in OPTIONS:
+            say(f"{error.option_name} is pytest's: `modelchecks pytest SUITE {error.option_name}`")
         sys.exit(2)
     except ModelchecksError as error:
         say(f"Error: {error}")

@@ -190,8 +190,9 @@ def apart(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Floats:
     shown = _windows(first.shape[1])
     for start in range(0, len(first), 1024):
         part = slice(start, start + 1024)
-        one, two = (side[part].reshape(-1, len(shown)) for side in (first, second))
-        one, two = one.astype(np.float32), two.astype(np.float32)
+        one, two = (
+            side[part].reshape(-1, len(shown)).astype(np.float32) for side in (first, second)
+        )
         best = np.maximum(_likeness(one, two, shown), _likeness(two, one, shown))
         found[part] = np.clip(1 - best.astype(np.float64), 0.0, 2.0)
     return found

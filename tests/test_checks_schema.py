@@ -219,9 +219,9 @@ EIGHT = [1] * 3 + [9] * 8 + [1] * (ROWS - 11)
 
 def test_rows_that_fail_are_shown(folder):
     result = judge(folder, GOOD[:1], label=EIGHT)
-    pictures = result.details["pictures"]
+    pictures = result.details["images"]
     assert [picture["caption"] for picture in pictures] == [f"a r{i:02d}" for i in range(3, 8)]
-    data = base64.b64decode(pictures[0]["picture"].removeprefix("data:image/png;base64,"))
+    data = base64.b64decode(pictures[0]["png"])
     shown = np.asarray(Image.open(io.BytesIO(data)))
     stored = pq.read_table(folder / "a.parquet")["image"][3].as_py()
     assert np.array_equal(shown, np.asarray(Image.open(io.BytesIO(stored))))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from modelchecks import neighbours, stats
 from modelchecks.check import Needs, Outcome, Scope, Share, SplitName, View, param
-from modelchecks.checks.deciding import check_confidence, level
+from modelchecks.checks.deciding import check_confidence, hold_if_unequal, level
 from modelchecks.errors import EvidenceError
 from modelchecks.results import Severity
 from modelchecks.wording import interval, listing, percent, threshold
@@ -98,7 +98,8 @@ class EmbeddingLeakage:
             message = f"{message}; the nearest: {listing(pairs)}"
         limits = {"max_share": self.max_share}
         details: dict[str, Any] = {"threshold": limit, "pairs": pairs, "twins": len(twins)}
-        return Outcome(status, message, estimate, limits, details=details)
+        outcome = Outcome(status, message, estimate, limits, details=details)
+        return hold_if_unequal(outcome, view, self.split, labelled=False)
 
 
 def _units(rows: NDArray[Any]) -> NDArray[np.float32]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelchecks.check import Needs, Outcome, Scope, Share, SplitName, View, param
-from modelchecks.checks.deciding import check_confidence, level
+from modelchecks.checks.deciding import check_confidence, hold_if_unequal, level
 from modelchecks.checks.scale import Findings, Scale
 from modelchecks.errors import EvidenceError
 from modelchecks.evidence import Evidence
@@ -86,7 +86,11 @@ class ImageSchema:
                 # What is NaN everywhere has no mean; it was told as a fault already.
                 if not findings.facts:
                     raise error
-        return findings.outcome(f"images of {', '.join(self.splits)} are like {self.reference}")
+        outcome = findings.outcome(f"images of {', '.join(self.splits)} are like {self.reference}")
+        if findings.facts:
+            # Counts over all rows are what they are, however these were drawn.
+            return outcome
+        return hold_if_unequal(outcome, view, self.reference, *self.splits, labelled=False)
 
     def _faults(self, reference: _Images, images: _Images) -> Iterator[str]:
         for kind, limit, what in (

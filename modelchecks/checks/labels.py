@@ -11,7 +11,7 @@ import numpy as np
 
 from modelchecks import stats
 from modelchecks.check import Needs, Outcome, Scope, Share, SplitName, View, param
-from modelchecks.checks.deciding import check_confidence, level, settle
+from modelchecks.checks.deciding import check_confidence, hold_if_unequal, level, settle
 from modelchecks.checks.leakage import twins
 from modelchecks.errors import EvidenceError
 from modelchecks.evidence import Evidence
@@ -106,7 +106,11 @@ class Labels:
             share = percent(known[label] / all_known)
             text = f"{split}: class {view.class_name(label)} has no row among {n:,} labelled ones"
             text = f"{text}; {self.reference} has {share}"
-            if chance <= alpha:
+            if evidence.drawn:
+                found.open.append(
+                    f"{text}; its rows do not count equally, so chance may explain it"
+                )
+            elif chance <= alpha:
                 found.faults.append(f"{text}, so chance does not explain it (p {chance:.1g})")
             else:
                 needed = math.ceil(math.log(alpha) / math.log1p(-least))
@@ -139,7 +143,7 @@ class Labels:
                         picture = pair[side]["picture"]
                         if picture is not None:
                             caption = f"{pair[side]['id']}: {_named(view, pair[side]['label'])}"
-                            found.pictures.append({"caption": caption, "picture": picture})
+                            found.pictures.append({"caption": caption, "png": picture})
             elif unread / evidence.total > max(self.max_conflicts, _UNREAD):
                 found.open.append(f"{split}: {unread:,} images cannot be read, so not compared")
 
@@ -163,7 +167,7 @@ class _Labels:
         """Return failed for any fault, passed where nothing is left open."""
         status: Status = "failed" if self.faults else "inconclusive" if self.open else "passed"
         parts = [listing(some, 4) for some in (self.faults, self.open) if some] or [held]
-        details = {"prior_shift": self.shifts, "pictures": self.pictures}
+        details = {"prior_shift": self.shifts, "images": self.pictures}
         message = ". ".join([*parts, *self.notes])
         needed = self.needed if status == "inconclusive" else None
         return Outcome(status, message, needed=needed, details=details)
@@ -256,7 +260,9 @@ class LabelNoise:
             message = f"classes seem to be renumbered: {listing(cycles)}. {message}"
         details: dict[str, Any] = {"look_first": first, "renumbered": cycles}
         details["likely"] = _largest(view, noise.joint)
-        return Outcome(status, message, share, {"max_noise": self.max_noise}, details=details)
+        limits = {"max_noise": self.max_noise}
+        outcome = Outcome(status, message, share, limits, details={"unit": "%", **details})
+        return hold_if_unequal(outcome, view, self.split)
 
 
 def _largest(view: View, joint: np.ndarray[Any, np.dtype[np.float64]]) -> Sequence[dict[str, Any]]:

@@ -184,7 +184,7 @@ def _judge(
                 for one in found
             ],
             "effects": [dict(effect) for effect in effects],
-            "pictures": [picture for one in found for picture in _pictures(one)],
+            "images": [picture for one in found for picture in _pictures(one)],
         },
     )
 
@@ -213,7 +213,7 @@ def _pictures(found: Found) -> list[dict[str, Any]]:
         for side, split in (("row", found.split), ("copy_of", found.earlier or found.split)):
             if one[side]["picture"] is not None:
                 caption = f"{one['kind']}: {split} {one[side]['id']}"
-                shown.append({"caption": caption, "picture": one[side]["picture"]})
+                shown.append({"caption": caption, "png": one[side]["picture"]})
     return shown
 
 

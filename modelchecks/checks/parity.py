@@ -110,10 +110,10 @@ class Parity:
             parts.append("No single cause explains most of it")
         if found["types"][0] != found["types"][1]:
             parts.append(f"types are {found['types'][0]} offline, {found['types'][1]} live")
-        limits = {"max_difference": self.max_difference, "max_flips": self.max_flips}
+        limits = {"max_flips": self.max_flips, "max_difference": self.max_difference}
         details: dict[str, Any] = {k: v for k, v in found.items() if k != "examples"}
-        details["pictures"] = [
-            {"caption": f"{side}: {one['id']}", "picture": one[side]}
+        details["images"] = [
+            {"caption": f"{side}: {one['id']}", "png": one[side]}
             for one in found["examples"]
             for side in ("offline", "live")
             if one[side] is not None

@@ -29,8 +29,7 @@ class Findings:
     notes: list[str] = field(default_factory=list)
     effects: dict[str, Estimate] = field(default_factory=dict)
     limits: dict[str, float] = field(default_factory=dict)
-    pictures: list[dict[str, Any]] = field(default_factory=list)
-    worst: Estimate | None = None
+    worst: tuple[str, Estimate] | None = None
 
     def decide(self, name: str, effect: Estimate, limit: float, told: str, allowed: str) -> None:
         """Take in an effect: failed where its lower bound is beyond the limit, or left open."""
@@ -39,7 +38,7 @@ class Findings:
         self.limits[f"max_{name}"] = limit
         if status == "failed":
             self.failed.append(f"{told}, allowed {allowed}")
-            self.worst = self.worst or effect
+            self.worst = self.worst or (f"max_{name}", effect)
         elif status == "inconclusive":
             self.unsettled.append(f"{told}, allowed {allowed}")
 
@@ -56,13 +55,14 @@ class Findings:
         if not parts:
             parts.append(held)
         parts += self.notes
-        shown = self.worst or next(iter(self.effects.values()), None)
-        details: dict[str, Any] = {
-            "effects": {name: asdict(effect) for name, effect in self.effects.items()}
-        }
-        if self.pictures:
-            details["pictures"] = self.pictures
-        return Outcome(status, ". ".join(parts), shown, self.limits, details=details)
+        limits, shown = self.limits, next(iter(self.effects.values()), None)
+        if self.worst is not None:
+            # The first threshold is the one of the estimate that is shown.
+            limit, shown = self.worst
+            limits = {limit: limits[limit], **limits}
+        measured = {name: asdict(effect) for name, effect in self.effects.items()}
+        details: dict[str, Any] = {"measured": measured}
+        return Outcome(status, ". ".join(parts), shown, limits, details=details)
 
 
 @dataclass(frozen=True, slots=True)

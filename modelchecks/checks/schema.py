@@ -230,7 +230,7 @@ class Seen:
                 self.broken.append(text)
             if item["met"] is not True:
                 self.pictures += [
-                    {"caption": f"{split} {row['id']}", "picture": row["picture"]}
+                    {"caption": f"{split} {row['id']}", "png": row["picture"]}
                     for row in item["examples"]
                     if row["picture"] is not None
                 ]
@@ -266,7 +266,7 @@ class Seen:
             parts.append(f"{held or f'{self.met} expectations met'} on {', '.join(splits)}")
         if self.partial:
             parts.append(f"expectations looked at a sample: {', '.join(self.partial)}")
-        details = {**self.details, "pictures": self.pictures[:MOST_PICTURES]}
+        details = {**self.details, "images": self.pictures[:MOST_PICTURES]}
         return Outcome(status, ". ".join(parts), details=details)
 
 

@@ -11,7 +11,12 @@ from numpy.typing import NDArray
 from modelchecks import features as image_features
 from modelchecks import stats
 from modelchecks.check import Needs, Outcome, Scope, Share, SplitName, View, param
-from modelchecks.checks.deciding import check_confidence, hold_if_unsampled, level
+from modelchecks.checks.deciding import (
+    check_confidence,
+    hold_if_unequal,
+    hold_if_unsampled,
+    level,
+)
 from modelchecks.errors import EvidenceError
 from modelchecks.facets import FEATURE
 from modelchecks.results import Severity, Status
@@ -106,9 +111,13 @@ class Shortcut:
         if left_out:
             names = listing([view.class_name(label) for label in left_out])
             message = f"{message}. Left out, with fewer than {FEWEST} rows: {names}"
-        details: dict[str, Any] = {"gaps": {name: asdict(gap) for name, gap in gaps.items()}}
+        details: dict[str, Any] = {
+            "unit": "pp",
+            "effects": {name: asdict(gap) for name, gap in gaps.items()},
+        }
         limits = {"max_gap": self.max_gap}
         outcome = Outcome(status, message, gaps[worst], limits, details=details)
+        outcome = hold_if_unequal(outcome, view, self.reference, self.live)
         return hold_if_unsampled(outcome, view, self.live)
 
     @property

@@ -13,7 +13,12 @@ from numpy.typing import NDArray
 from modelchecks import features as image_features
 from modelchecks import stats
 from modelchecks.check import Needs, Outcome, Scope, Share, SplitName, View, param
-from modelchecks.checks.deciding import check_confidence, hold_if_unsampled, level
+from modelchecks.checks.deciding import (
+    check_confidence,
+    hold_if_unequal,
+    hold_if_unsampled,
+    level,
+)
 from modelchecks.errors import EvidenceError
 from modelchecks.evidence import Evidence
 from modelchecks.facets import FEATURE
@@ -129,7 +134,10 @@ class WeakSlices:
             "passed": f"none of the {of}, is far behind all other rows",
         }[status]
         worst = max(judged, key=lambda name: judged[name].value)
-        details: dict[str, Any] = {"slices": {name: asdict(gap) for name, gap in judged.items()}}
+        details: dict[str, Any] = {
+            "unit": "pp",
+            "slices": {name: {"drop": asdict(gap)} for name, gap in judged.items()},
+        }
         outcome = Outcome(
             status,
             f"{what}: {shown}, {allowed}",
@@ -137,6 +145,7 @@ class WeakSlices:
             {"max_gap": self.max_gap},
             details=details,
         )
+        outcome = hold_if_unequal(outcome, view, self.split)
         return hold_if_unsampled(outcome, view, self.split)
 
     def _gap(self, right: Rows, rows: Rows, half: Rows, alpha: float) -> Estimate | None:

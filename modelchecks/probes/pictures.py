@@ -27,7 +27,7 @@ class Picture:
     image: NDArray[Any] | None
 
     def json(self) -> dict[str, Any]:
-        """Return what a report shows of it; `picture` is a data URL of a PNG."""
+        """Return what a report shows of it; `picture` is a PNG in base64."""
         label: str | int | None = self.label if isinstance(self.label, str) else None
         if isinstance(self.label, int | np.integer) and self.label >= 0:
             label = int(self.label)
@@ -50,7 +50,7 @@ def pictures(context: ProbeContext, rows: Iterable[int]) -> dict[int, Picture]:
 
 
 def png(image: NDArray[Any] | None) -> str | None:
-    """Return a data URL of a small PNG of an image, or None where there is none to show."""
+    """Return a small PNG of an image in base64, or None where there is none to show."""
     if image is None or not image.size:
         return None
     from PIL import Image
@@ -65,4 +65,4 @@ def png(image: NDArray[Any] | None) -> str | None:
     shown.thumbnail((LARGEST, LARGEST))
     file = io.BytesIO()
     shown.save(file, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+    return base64.b64encode(file.getvalue()).decode()

@@ -9,6 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from modelchecks.stats.attribution import DropAttribution as DropAttribution
+    from modelchecks.stats.attribution import drop_attribution as drop_attribution
     from modelchecks.stats.bbse import LabelShift as LabelShift
     from modelchecks.stats.bbse import label_shift as label_shift
     from modelchecks.stats.best import best_set as best_set
@@ -25,7 +27,18 @@ if TYPE_CHECKING:
     from modelchecks.stats.difference import metric_drop as metric_drop
     from modelchecks.stats.difference import relative_drop as relative_drop
     from modelchecks.stats.distance import kolmogorov as kolmogorov
+    from modelchecks.stats.distance import kuiper as kuiper
     from modelchecks.stats.distance import total_variation as total_variation
+    from modelchecks.stats.distance_power import margin_in_reach as margin_in_reach
+    from modelchecks.stats.distance_power import rows_needed as rows_needed
+    from modelchecks.stats.domain import DomainAuc as DomainAuc
+    from modelchecks.stats.domain import domain_auc as domain_auc
+    from modelchecks.stats.drift import FeatureDistance as FeatureDistance
+    from modelchecks.stats.drift import feature_distance as feature_distance
+    from modelchecks.stats.drift import permutation_p_value as permutation_p_value
+    from modelchecks.stats.effects import jensen_shannon as jensen_shannon
+    from modelchecks.stats.effects import population_stability as population_stability
+    from modelchecks.stats.effects import scaled_wasserstein as scaled_wasserstein
     from modelchecks.stats.estimate import Estimate as Estimate
     from modelchecks.stats.estimate import TooFewRowsError as TooFewRowsError
     from modelchecks.stats.estimate import decide as decide
@@ -34,20 +47,27 @@ if TYPE_CHECKING:
     from modelchecks.stats.few_labels import few_label_accuracy as few_label_accuracy
     from modelchecks.stats.few_labels import sampling_plan as sampling_plan
     from modelchecks.stats.few_labels import stratified_accuracy as stratified_accuracy
+    from modelchecks.stats.harm import HarmfulShift as HarmfulShift
+    from modelchecks.stats.harm import harmful_shift as harmful_shift
     from modelchecks.stats.interval import clopper_pearson as clopper_pearson
     from modelchecks.stats.interval import drop_p_value as drop_p_value
     from modelchecks.stats.interval import newcombe as newcombe
     from modelchecks.stats.interval import proportion as proportion
     from modelchecks.stats.interval import proportion_drop as proportion_drop
     from modelchecks.stats.interval import wilson as wilson
+    from modelchecks.stats.kernel import KernelTest as KernelTest
+    from modelchecks.stats.kernel import kernel_two_sample as kernel_two_sample
     from modelchecks.stats.label_free import LabelFree as LabelFree
     from modelchecks.stats.label_free import label_free_accuracy as label_free_accuracy
     from modelchecks.stats.label_free import label_free_guesses as label_free_guesses
+    from modelchecks.stats.margins import ProposedMargin as ProposedMargin
+    from modelchecks.stats.margins import propose_margins as propose_margins
     from modelchecks.stats.mean import bounded_mean as bounded_mean
     from modelchecks.stats.mean import clustered_proportion as clustered_proportion
     from modelchecks.stats.mean import unbounded_mean as unbounded_mean
     from modelchecks.stats.mean import weighted_proportion as weighted_proportion
     from modelchecks.stats.metrics import LOWER_IS_BETTER as LOWER_IS_BETTER
+    from modelchecks.stats.metrics import MEANS as MEANS
     from modelchecks.stats.metrics import METRICS as METRICS
     from modelchecks.stats.metrics import metric as metric
     from modelchecks.stats.multiplicity import benjamini_hochberg as benjamini_hochberg
@@ -61,6 +81,7 @@ if TYPE_CHECKING:
     from modelchecks.stats.power import labels_needed_floor as labels_needed_floor
     from modelchecks.stats.power import paired_labels_needed as paired_labels_needed
     from modelchecks.stats.power import unpaired_labels_needed as unpaired_labels_needed
+    from modelchecks.stats.precision import rows_to_settle as rows_to_settle
     from modelchecks.stats.ranking import accuracy_line as accuracy_line
     from modelchecks.stats.ranking import rank_agreement as rank_agreement
     from modelchecks.stats.reuse import alpha_spending as alpha_spending
@@ -75,21 +96,35 @@ if TYPE_CHECKING:
     from modelchecks.stats.transfer import GainTransfer as GainTransfer
     from modelchecks.stats.transfer import gain_transfer as gain_transfer
     from modelchecks.stats.transfer import proportion_gain as proportion_gain
+    from modelchecks.stats.windows import AccuracyWindows as AccuracyWindows
+    from modelchecks.stats.windows import DriftWindows as DriftWindows
+    from modelchecks.stats.windows import accuracy_windows as accuracy_windows
+    from modelchecks.stats.windows import drift_windows as drift_windows
 
 _HOME = {
+    "AccuracyWindows": "windows",
     "CalibrationEstimate": "calibration",
     "Canary": "sequential",
+    "DomainAuc": "domain",
+    "DriftWindows": "windows",
+    "DropAttribution": "attribution",
     "Estimate": "estimate",
+    "FeatureDistance": "drift",
     "GainTransfer": "transfer",
+    "HarmfulShift": "harm",
+    "KernelTest": "kernel",
     "LOWER_IS_BETTER": "metrics",
     "LabelFree": "label_free",
     "LabelShift": "bbse",
+    "MEANS": "metrics",
     "METRICS": "metrics",
     "PairedEstimate": "paired",
+    "ProposedMargin": "margins",
     "ReliabilityBin": "calibration",
     "SamplingPlan": "few_labels",
     "TooFewRowsError": "estimate",
     "accuracy_line": "ranking",
+    "accuracy_windows": "windows",
     "alpha_spending": "reuse",
     "alpha_spent": "reuse",
     "auroc": "roc",
@@ -110,30 +145,45 @@ _HOME = {
     "debiased_l2": "calibration",
     "decide": "estimate",
     "decide_at_least": "estimate",
+    "domain_auc": "domain",
+    "drift_windows": "windows",
+    "drop_attribution": "attribution",
     "drop_operating_characteristics": "power",
     "drop_p_value": "interval",
+    "feature_distance": "drift",
     "few_label_accuracy": "few_labels",
     "fit_temperature": "temperature",
     "gain_transfer": "transfer",
+    "harmful_shift": "harm",
     "holm": "multiplicity",
+    "jensen_shannon": "effects",
+    "kernel_two_sample": "kernel",
     "kolmogorov": "distance",
+    "kuiper": "distance",
     "label_free_accuracy": "label_free",
     "label_free_guesses": "label_free",
     "label_shift": "bbse",
     "labels_needed": "power",
     "labels_needed_floor": "power",
+    "margin_in_reach": "distance_power",
     "metric": "metrics",
     "metric_drop": "difference",
     "newcombe": "interval",
     "paired_gain": "paired",
     "paired_labels_needed": "power",
+    "permutation_p_value": "drift",
+    "population_stability": "effects",
     "proportion": "interval",
     "proportion_drop": "interval",
     "proportion_gain": "transfer",
+    "propose_margins": "margins",
     "rank_agreement": "ranking",
     "relative_drop": "difference",
     "reliability": "calibration",
+    "rows_needed": "distance_power",
+    "rows_to_settle": "precision",
     "sampling_plan": "few_labels",
+    "scaled_wasserstein": "effects",
     "stratified_accuracy": "few_labels",
     "total_variation": "distance",
     "unbounded_mean": "mean",

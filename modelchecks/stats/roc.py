@@ -44,9 +44,9 @@ def auroc(labels: NDArray[Any], scores: NDArray[Any], *, alpha: float = 0.05) ->
     for column in range(score.shape[1]):
         inside = label == (1 if score.shape[1] == 1 else column)
         own, others = score[inside, column], score[~inside, column]
-        gained[inside] += _placements(own, others) / len(own)
+        gained[inside] += placements(own, others) / len(own)
         most[inside] += 1 / len(own)
-        gained[~inside] += (1 - _placements(others, own)) / len(others)
+        gained[~inside] += (1 - placements(others, own)) / len(others)
         most[~inside] += 1 / len(others)
     areas = score.shape[1]
     # Each pair was counted from both its rows.
@@ -57,7 +57,7 @@ def auroc(labels: NDArray[Any], scores: NDArray[Any], *, alpha: float = 0.05) ->
     return Estimate(value, low, high, lower, upper, alpha, n, "beta-placements")
 
 
-def _placements(own: Floats, others: Floats) -> Floats:
+def placements(own: Floats, others: Floats) -> Floats:
     """Return for each score the share of the others that lie below it, ties by half."""
     others = np.sort(others)
     below, upto = (np.searchsorted(others, own, side) for side in ("left", "right"))
