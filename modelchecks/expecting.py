@@ -21,6 +21,21 @@ from modelchecks.facets import EVERY_COLUMN, EVERY_IMAGE, EVERY_ROW
 
 Name = Literal["rows", "images", "labels", "log"]
 """The tables that expectations may be asked of."""
+IMAGE_COLUMNS = (
+    "width",
+    "height",
+    "channels",
+    "mode",
+    "dtype",
+    "min",
+    "max",
+    "mean",
+    "bytes",
+    "entropy",
+    "format",
+    "orientation",
+)
+"""What the images table tells of every image."""
 OWN = "modelchecks"
 _KEYS = ("type", "kwargs", "meta", "severity")
 

@@ -34,6 +34,7 @@ MOSTLY: Final = 0.99
 FEW: Final = 50
 """Texts with at most so many different values are categories."""
 _CHANNEL: Final = ("min", "max", "mean")
+_LABELS: Final = ("label", "name", "form")
 
 
 def propose(
@@ -41,15 +42,18 @@ def propose(
     split: str,
     *,
     live: Sequence[str] = ("live",),
+    absent: Mapping[str, Sequence[str]] | None = None,
+    tables: Sequence[Name] = TABLES,
     store: Store | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Return expectation suites that hold for a split, one for each table that has columns.
 
     `live` are the environments where labels are optional: those that are there must still be known
-    classes. Ranges have slack, since the next sample has other extremes. Raises EvidenceError where
-    the split cannot be read or has no rows.
+    classes. `absent` names for a column the environments that do not have it at all. Ranges have
+    slack, since the next sample has other extremes. Raises EvidenceError where the split cannot be
+    read or has no rows.
     """
-    facets = sorted({ROWS, *(facet for name in TABLES for facet in table_facets(name))})
+    facets = sorted({ROWS, *(facet for name in tables for facet in table_facets(name))})
     plan = Plan(suite, (), (), (), (SplitPlan(split, tuple(facets), ()),), ())
     store = store or Store(default_folder(suite.folder))
     gathered = gather(plan, store)
@@ -65,9 +69,9 @@ def propose(
     asking = Asking(suite, store, gathered.splits, gathered.keys, no_job)
     context = asking.context(ProbeRequest("expectations", split), split)
     found: dict[str, dict[str, Any]] = {}
-    for name in TABLES:
+    for name in tables:
         table = sample_table(context, name, suite.compute.max_rows)
-        expectations = expectations_for(table, name, live)
+        expectations = expectations_for(table, live, absent or {})
         if expectations:
             found[name] = {
                 "name": f"{suite.name}-{name}",
@@ -78,8 +82,13 @@ def propose(
     return found
 
 
-def expectations_for(table: Table, name: Name, live: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """Return what holds for the rows of a table, with slack; nothing where it has only ids."""
+def expectations_for(
+    table: Table, live: Sequence[str] = (), absent: Mapping[str, Sequence[str]] | None = None
+) -> list[dict[str, Any]]:
+    """Return what holds for the rows of a table, with slack; nothing where it has only ids.
+
+    `live` and `absent` are those of `propose`.
+    """
     columns = {c: v for c, v in table.items() if c not in (ROW, "id") and not _empty(v)}
     if not columns:
         return []
@@ -88,28 +97,35 @@ def expectations_for(table: Table, name: Name, live: Sequence[str] = ()) -> list
         _expect("column_values_to_not_be_null", "Each row can be named.", column="id"),
         _expect("column_values_to_be_unique", "No row is counted twice.", column="id"),
     ]
-    absent = {"not_in": list(live)} if name == "labels" and live else {}
-    optional = {"optional_in": list(live)} if name == "labels" and live else {}
     scale = _scale(columns)
     for column, values in columns.items():
+        lacking = list((absent or {}).get(column, ()))
+        maybe = [one for one in live if column in _LABELS and one not in lacking]
+        full = _own(not_in=[*lacking, *maybe])
+        optional = _own(not_in=lacking, optional_in=maybe)
         known = values[~_missing(values)]
         share = len(known) / len(values)
         found += [
-            _expect("column_to_exist", "", absent, column=column),
+            _expect("column_to_exist", "", full, column=column),
             _expect(
                 "column_values_to_not_be_null",
                 f"{share:.1%} of the rows have it.",
-                absent,
+                full,
                 column=column,
                 mostly=_down(max(0.0, share - (1 - MOSTLY))) if share < 1 else MOSTLY,
             ),
         ]
         found += _of_values(column, known, optional, scale if column in _CHANNEL else None)
-    if "label" in columns:
-        classes = sorted({int(label) for label in columns["label"] if not math.isnan(label)})
-        text, kind = "Every class is there.", "column_distinct_values_to_contain_set"
-        found.append(_expect(kind, text, absent, "warning", column="label", value_set=classes))
+        if column == "label":
+            classes = sorted({int(label) for label in known.tolist()})
+            text, kind = "Every class is there.", "column_distinct_values_to_contain_set"
+            found.append(_expect(kind, text, full, "warning", column=column, value_set=classes))
     return found
+
+
+def _own(**environments: list[str]) -> dict[str, list[str]]:
+    """Return what an expectation's meta says of environments; nothing where there are none."""
+    return {key: names for key, names in environments.items() if names}
 
 
 def _of_values(

@@ -37,8 +37,8 @@ class Tally:
             self.highs[key] = max(self.highs.get(key, -np.inf), float(finite.max()))
 
     def example(self, key: Key, texts: Sequence[str]) -> None:
-        """Keep the smallest few texts as examples."""
-        self.examples[key] = sorted([*self.examples[key], *texts])[:EXAMPLES]
+        """Keep the smallest few texts as examples, each once."""
+        self.examples[key] = sorted({*self.examples[key], *texts})[:EXAMPLES]
 
     def per_class(self, key: Key, values: NDArray[np.int64]) -> None:
         """Count the values, each under `key` and itself."""

@@ -175,9 +175,7 @@ def broken_schemas(images, labels, number: int) -> list[str]:
                 {name: column[part] for name, column in every.items()}
                 for part in (rows[:500], rows[500:])
             )
-            asked = [
-                Asked(place, item) for place, item in enumerate(expectations_for(train, "rows"))
-            ]
+            asked = [Asked(place, item) for place, item in enumerate(expectations_for(train))]
             for answer in _answers(Path("proposed.json"), asked, _frame(other)):
                 item = _added([{**_expectation(answer), "examples": []}])
                 if not item["met"] and item["severity"] == "critical":

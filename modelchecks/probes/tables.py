@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelchecks.errors import EvidenceError
-from modelchecks.expecting import Name, table_facets
+from modelchecks.expecting import IMAGE_COLUMNS, Name, table_facets
 from modelchecks.probes import ProbeContext
 from modelchecks.totals import UNLABELLED
 
@@ -17,20 +17,6 @@ Table = dict[str, NDArray[Any]]
 
 ROW = "modelchecks_row"
 """The column that tells the place of a row, where failing rows are to be named."""
-IMAGE_COLUMNS = (
-    "width",
-    "height",
-    "channels",
-    "mode",
-    "dtype",
-    "min",
-    "max",
-    "mean",
-    "bytes",
-    "entropy",
-    "format",
-    "orientation",
-)
 WHOLE = frozenset({"label", "width", "height", "channels", "bytes", "orientation"})
 """Columns of whole numbers; NaN stands for none."""
 

@@ -87,6 +87,8 @@ def test_nothing_is_overwritten_unasked(bench, forked):
     hooks.write_text("repos: []  # mine\n")
     done = forked("init", "--from-data", "live.parquet", code=2)
     assert "suites/release.suite.yaml, .github/workflows/modelchecks.yml is there" in done.stderr
+    # Said before any row was read.
+    assert not (bench.folder / "suites" / ".modelchecks").exists()
     assert suite.read_text() == "mine"
     done = forked("init", "--force", code=0)
     assert "add to its `repos:`" in done.stderr
