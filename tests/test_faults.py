@@ -354,6 +354,33 @@ def test_nothing_is_found_in_clean_data(planted):
     assert {name: told for name, told in judged(planted).items() if told[0] != "passed"} == {}
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_expectation_suites_round_trip_through_great_expectations(clean, tmp_path, monkeypatch):
+    """What was proposed, opened and written by GX's own classes, is the same and asks the same."""
+    gx = pytest.importorskip("great_expectations")
+    monkeypatch.setenv("MODELCHECKS_CACHE", str(clean / "cache"))
+    folder = Path(
+        shutil.copytree(clean, tmp_path / "again", ignore=shutil.ignore_patterns("cache"))
+    )
+    context = gx.get_context(mode="file", project_root_dir=tmp_path / "gx")
+    for name in ("images", "labels", "log"):
+        path = folder / f"{name}.json"
+        ours = json.loads(path.read_text())
+        context.suites.add(gx.ExpectationSuite(**ours))
+        # As GX keeps it on disk, read back by another context.
+        kept = gx.get_context(mode="file", project_root_dir=tmp_path / "gx")
+        theirs = kept.suites.get(ours["name"]).to_json_dict()
+        assert len(theirs["expectations"]) == len(ours["expectations"]) > 5
+        for mine, back in zip(ours["expectations"], theirs["expectations"], strict=True):
+            assert {key: back[key] for key in mine} == mine
+        path.write_text(json.dumps(theirs))
+    assert {name: told for name, told in judged(folder).items() if told[0] != "passed"} == {}
+    half_unlabelled(folder, np.random.default_rng(0))
+    renamed(folder, np.random.default_rng(0))
+    found = judged(folder)
+    assert {name for name, (status, _) in found.items() if status == "failed"} == {"labels", "log"}
+
+
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_is_caught_by_its_check_and_no_other(planted, name):
     fault = FAULTS[name]
