@@ -105,7 +105,7 @@ class Evidence:
 
     def label_counts(self) -> dict[int, int]:
         """Return the number of rows per class id, over all labelled rows."""
-        self._distinct()
+        self.distinct()
         counts = self._table("label")
         if not counts:
             raise EvidenceError(
@@ -114,7 +114,7 @@ class Evidence:
             )
         return counts
 
-    def _distinct(self) -> None:
+    def distinct(self) -> None:
         """Raise where rows share an id: a row that is counted twice makes intervals too narrow.
 
         Rows with equal ids have equal priorities, so that the sample holds all of them or none:
@@ -139,7 +139,7 @@ class Evidence:
         if variant in self.failures:
             raise EvidenceError(self.failures[variant])
         self._readable()
-        self._distinct()
+        self.distinct()
         if ("answered", variant) not in self.totals.counts:
             raise EvidenceError(
                 f"variant {variant!r} has no predictions on split {self.split!r} in this evidence"

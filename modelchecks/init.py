@@ -44,7 +44,8 @@ def init(
     """Write a suite, a workflow and a pre-commit entry to begin with.
 
     With --from-data the suite is about the data that is there: splits, schema, variants (columns of
-    logged answers) and thresholds are taken from it, so that lint and gate work as it is.
+    logged answers) and thresholds are taken from it, so that lint and gate work as it is. Margins
+    of drift are measured: what the reference varies by anyway, each with the reason as a comment.
 
     \b
     Example:
@@ -66,6 +67,7 @@ def init(
     if from_data is None:
         texts[file] = scaffold.empty_suite(name, _shown(file), sampling)
     else:
+        from modelchecks.measured import margins
         from modelchecks.proposing import look
 
         sources = look(from_data, logged)
@@ -79,7 +81,10 @@ def init(
         if proposed is not None:
             schema_name = f"schema/{name}.json"
             texts[schema_file] = json.dumps(proposed, indent=2, ensure_ascii=False) + "\n"
-        texts[file] = scaffold.suite(name, sources, suites, sampling, schema_name)
+        measured, why_not = margins(sources)
+        if why_not:
+            say(why_not)
+        texts[file] = scaffold.suite(name, sources, suites, sampling, schema_name, measured)
     texts[workflow] = scaffold.WORKFLOW.format(suite=f"suites/{name}.suite.yaml")
     hooks, entry = folder / ".pre-commit-config.yaml", scaffold.PRE_COMMIT
     there = hooks.is_file() and "modelchecks-lint" in hooks.read_text(encoding="utf-8")

@@ -38,10 +38,14 @@ class NoDataError(ModelchecksError):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a log; `values` are all of a text's, where these are few."""
+    """What one column of a log is like; its kind is text, number, time or other."""
 
     name: str
+    kind: str
     values: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
+    unique: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,12 +235,32 @@ def _as_ids(column: pa.ChunkedArray) -> list[Any]:
 
 
 def _columns(table: pa.Table) -> Iterator[Column]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     for name in table.column_names:
-        values: list[str] = []
-        if _is_text(table.schema.field(name).type):
-            seen = table.column(name).unique().to_pylist()
-            values = sorted(value for value in seen if value is not None)
-        yield Column(name, tuple(values) if len(values) <= FEW else ())
+        column, kind = table.column(name), table.schema.field(name).type
+        if _is_text(kind):
+            values = sorted(value for value in column.unique().to_pylist() if value is not None)
+            few = tuple(values) if 0 < len(values) <= FEW else ()
+            yield Column(name, "text", few, unique=len(values) == len(column))
+        elif pa.types.is_timestamp(kind):
+            yield Column(name, "time")
+        elif pa.types.is_integer(kind) or pa.types.is_floating(kind):
+            ends = pc.min_max(column).as_py()
+            low, high = ends["min"], ends["max"]
+            finite = all(end is not None and np.isfinite(end) for end in (low, high))
+            unique = pc.count_distinct(column).as_py() == len(column)
+            yield Column(
+                name,
+                "number",
+                (),
+                float(low) if finite else None,
+                float(high) if finite else None,
+                unique,
+            )
+        else:
+            yield Column(name, "other")
 
 
 def _right(

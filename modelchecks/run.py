@@ -213,6 +213,11 @@ def notes(
         for split in plan.suite.splits
         if split.assume_random is not None
     ]
+    lines += [
+        f"{result.case} passed with a warning: {result.details['warning']}"
+        for result in results
+        if result.status == "passed" and "warning" in result.details
+    ]
     left_out = len(plan.declared) - len(results)
     if left_out:
         lines.append(f"not a gate run: {left_out} of {len(plan.declared)} cases were not asked")

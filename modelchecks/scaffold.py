@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from modelchecks.calibrate import Proposal, as_yaml
 from modelchecks.expecting import IMAGE_COLUMNS
-from modelchecks.proposing import Source, floor, margin
+from modelchecks.proposing import Column, Source, floor, margin
 from modelchecks.suite import Split, Suite, Variant
 
 Sampling = Literal["random", "unknown"]
@@ -141,8 +142,12 @@ def suite(
     folder: Path,
     sampling: Sampling,
     schema_file: str | None,
+    margins: Sequence[Proposal] = (),
 ) -> str:
-    """Return the suite that judges these splits by what the first of them is like."""
+    """Return the suite that judges these splits by what the first of them is like.
+
+    `margins` are those of the drift checks, each written with its reason.
+    """
     by_role = {source.role: source for source in sources}
     classes = next((source.classes for source in sources if source.classes), ())
     answers = list(dict.fromkeys(column for source in sources for column in source.right))
@@ -166,7 +171,8 @@ def suite(
             "  # `build` is a function in model.py beside this file that returns the torch module.",
             '  candidate: {model: "model:build", weights: model.safetensors}',
         ]
-    lines += ["", "checks:", *_checks(by_role, sources, bool(answers), schema_file), ""]
+    lines += ["", "checks:", *_checks(by_role, sources, bool(answers), schema_file, margins)]
+    lines.append("")
     return "\n".join(lines)
 
 
@@ -189,7 +195,11 @@ def _word(text: str) -> str:
 
 
 def _checks(
-    roles: dict[str, Source], sources: Sequence[Source], answered: bool, schema_file: str | None
+    roles: dict[str, Source],
+    sources: Sequence[Source],
+    answered: bool,
+    schema_file: str | None,
+    margins: Sequence[Proposal],
 ) -> Iterator[str]:
     """Yield the checks; each split is used by at least one, as lint asks."""
     yield "  # Is it still the data that was seen when this was written?"
@@ -205,12 +215,13 @@ def _checks(
     reference = roles.get("train") or roles.get("offline")
     live, offline = roles.get("live"), roles.get("offline") or roles.get("train")
     if live is not None and reference is not None:
-        pair = f"reference: {reference.role}, current: live"
         yield "  # Drift warns; only labelled harm blocks."
-        if live.has_images and reference.has_images:
-            yield f"  - feature_drift: {{{pair}, max_effect: 0.1}}"
+        images = live.has_images and reference.has_images
+        columns = {c.name: kind for c in reference.columns if (kind := _kind(c, live)) is not None}
+        if images or columns:
+            yield from _drift("feature_drift", reference, images, columns, margins)
         if live.labelled and reference.labelled:
-            yield f"  - label_drift: {{{pair}, max_effect: 0.1}}"
+            yield from _drift("label_drift", reference, True, {}, margins)
     judged = offline or live
     if judged is not None and judged.labelled:
         limit = floor(judged)
@@ -223,3 +234,47 @@ def _checks(
         yield f"    # the smallest margin that {live.labelled:,} labelled live rows decide well"
     if not answered and not any(source.labelled for source in sources):
         yield "  # No label was found: nothing here can approve a variant yet."
+
+
+def compared(sources: Sequence[Source]) -> tuple[Source | None, Source | None]:
+    """Return the split that drift starts from and the one that is compared with it."""
+    roles = {source.role: source for source in sources}
+    return roles.get("train") or roles.get("offline"), roles.get("live")
+
+
+def _kind(column: Column, live: Source) -> str | None:
+    """Return as what a column of both sides is compared, None for what tells rows apart."""
+    other = next((c for c in live.columns if c.name == column.name), None)
+    if other is None or other.kind != column.kind:
+        return None
+    if column.kind == "text":
+        return "categorical" if column.values else None
+    if column.kind != "number" or column.low is None or column.high is None:
+        return None
+    # Whole numbers of which none comes twice are ids.
+    counted = column.unique and column.low.is_integer() and column.high.is_integer()
+    return None if counted else "numeric"
+
+
+def _drift(
+    check: str,
+    reference: Source,
+    images: bool,
+    columns: Mapping[str, str],
+    margins: Sequence[Proposal],
+) -> Iterator[str]:
+    """Yield a drift check: with the margins measured for it, or with the usual one."""
+    yield f"  - {check}:"
+    yield f"      reference: {reference.role}"
+    yield "      current: live"
+    if not images:
+        yield "      features: []"
+    if columns:
+        kinds = ", ".join(f"{_word(name)}: {kind}" for name, kind in columns.items())
+        yield f"      columns: {{{kinds}}}"
+    own = [margin for margin in margins if margin.check == check]
+    if own:
+        _, *lines = as_yaml(own).split("\n")
+        yield from lines
+    else:
+        yield "      max_effect: 0.1"

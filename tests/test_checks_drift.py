@@ -7,7 +7,8 @@ import pytest
 
 from modelchecks import stats
 from modelchecks.check import View
-from modelchecks.checks.drift import FeatureDrift, LabelDrift, PredictionDrift
+from modelchecks.checks.drift import LabelDrift, PredictionDrift
+from modelchecks.checks.feature_drift import FeatureDrift
 from modelchecks.errors import EvidenceError
 from modelchecks.evidence import Evidence
 from modelchecks.totals import Rows, Totals
@@ -124,3 +125,47 @@ def test_a_split_is_not_compared_with_itself(check):
 def test_no_feature_is_no_question():
     with pytest.raises(ValueError, match="features: is empty"):
         FeatureDrift(features=())
+
+
+@pytest.mark.parametrize("rare", [1, 40])
+def test_a_class_never_seen_is_named_even_where_it_is_rare(rare):
+    labels = {"labels": [5000, 5000]}, {"labels": [5000, 5000, 0, rare]}
+    view = View(
+        {"train": table("train", **labels[0]), "live": table("live", **labels[1])},
+        class_names=("cat", "dog", "cow", "yak"),
+    )
+    outcome = LabelDrift().evaluate(view)
+    assert outcome.status == "passed"
+    share = 100 * rare / (10_000 + rare)
+    assert f"Never seen in train: yak ({share:.1f} %)" in outcome.message
+    assert outcome.details["new"] == {"yak": rare / (10_000 + rare)}
+
+
+def test_a_class_never_predicted_is_named():
+    splits = {
+        "offline": table("offline", predicted=[5000, 5000]),
+        "live": table("live", predicted=[5000, 4950, 50]),
+    }
+    outcome = PredictionDrift().evaluate(View(splits, "v"))
+    assert outcome.message.endswith("Never seen in offline: 2 (0.5 %)")
+
+
+def test_too_few_labels_say_how_many_settle_it():
+    splits = {
+        "train": table("train", labels=[5000] * 4),
+        "live": table("live", labels=[30, 20, 25, 25]),
+    }
+    outcome = LabelDrift().evaluate(View(splits))
+    assert outcome.status == "inconclusive"
+    assert outcome.needed is not None
+    settled = {
+        **splits,
+        "live": table("live", labels=[round(outcome.needed * s / 100) for s in (30, 20, 25, 25)]),
+    }
+    assert LabelDrift().evaluate(View(settled)).status == "passed"
+
+
+def test_labels_that_are_not_there_never_pass():
+    splits = {"train": table("train", labels=[50, 50]), "live": table("live", predicted=[50, 50])}
+    with pytest.raises(EvidenceError, match="'live' has no labelled row"):
+        LabelDrift().evaluate(View(splits))

@@ -93,6 +93,47 @@ class TestBattery:
         with pytest.raises(ValueError, match=f"^{name}: "):
             self.proposed(**changes)
 
+    def test_a_feature_that_the_battery_does_not_touch_has_no_cost(self):
+        effects = self.EFFECTS.copy()
+        effects[:, 1] = math.nan
+        blur, size = self.proposed(effects=effects)
+        assert blur.costly is not None
+        assert size.costly is None
+        assert "severity" not in size.reason
+        effects[0, 0] = math.nan
+        with pytest.raises(ValueError, match=r"^effects: "):
+            self.proposed(effects=effects)
+
+
+class TestCategories:
+    def shares(self, draw, spread):
+        """Four days with three categories, the first of which comes more often on the last."""
+        day = draw.integers(0, 4, 4000)
+        more = draw.random(4000) < np.where(day == 3, spread, 0.0)
+        return np.where(more, 0.0, draw.integers(0, 3, 4000)), day
+
+    def test_natural_variation_is_a_total_variation_freed_of_chance(self):
+        draw = np.random.default_rng(4)
+        none = [
+            propose_margins(*self.shares(draw, 0.0), current_n=5000, categorical=[True])[0].natural
+            for _ in range(30)
+        ]
+        assert np.median(none) < 0.02
+        assert max(none) < 0.06
+        some = [
+            propose_margins(*self.shares(draw, 0.3), current_n=5000, categorical=[True])[0]
+            for _ in range(9)
+        ]
+        # .3 of the rows become the first of three categories, which two thirds were not.
+        assert np.median([one.natural for one in some]) == pytest.approx(0.3 * 2 / 3, abs=0.02)
+        assert {one.group for one in some} == {"3"}
+
+    def test_one_flag_for_each_feature(self):
+        with pytest.raises(ValueError, match=r"^categorical: has 2, reference has 1"):
+            propose_margins(
+                *self.shares(np.random.default_rng(5), 0), current_n=50, categorical=[True, False]
+            )
+
 
 class TestInvalidInput:
     @pytest.mark.parametrize(

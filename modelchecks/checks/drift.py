@@ -1,96 +1,30 @@
-"""Are the live rows like the rows that the model was trained for, by more than noise?"""
+"""Do the classes come as often as before, in the labels or in the answers?"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from modelchecks import features as image_features
 from modelchecks import stats
 from modelchecks.check import Needs, Outcome, Scope, Share, SplitName, View, param
-from modelchecks.checks.deciding import (
-    check_confidence,
-    hold_if_unequal,
-    hold_if_unsampled,
-    level,
+from modelchecks.checks.columns import unseen_text
+from modelchecks.checks.deciding import hold_if_unequal, hold_if_unsampled
+from modelchecks.checks.harm import (
+    BLOCK_WHEN,
+    MAX_DROP,
+    OFFLINE,
+    BlockWhen,
+    check_drift,
+    drift_level,
+    weighed,
+    with_harm,
 )
-from modelchecks.checks.shown import histogram, of_splits
-from modelchecks.errors import EvidenceError
-from modelchecks.facets import FEATURE
+from modelchecks.checks.shown import of_splits
+from modelchecks.checks.similar import Effect, judged
 from modelchecks.results import Severity
-from modelchecks.stats.estimate import Estimate
-from modelchecks.wording import listing
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FeatureDrift:
-    """Every image property is distributed in `current` as in `reference`, up to `max_effect`.
-
-    Statistic: the Kolmogorov distance D of each property (0 same, 1 disjoint; 0.10 is about a
-    quarter of a standard deviation), with a lower bound that holds for all properties at once and
-    an upper bound for each. Passed when every upper bound is within `max_effect`, failed when any
-    lower bound is beyond it, inconclusive between. The verdict does not depend on n but through
-    the width of the bounds; no p-value is compared with anything.
-
-    Assumes: rows are independent. Drift alone is not harm: the severity is `warn` unless set.
-
-    Reference: Massart (1990), Annals of Probability 18, 1269-1283 (lower bound); Wellek (2010),
-    Testing Statistical Hypotheses of Equivalence (upper bound).
-
-    Example:
-      - feature_drift: {reference: train, current: live, max_effect: 0.1}
-    """
-
-    default_severity: ClassVar[Severity] = "warn"
-    scope: ClassVar[Scope] = "data"
-
-    reference: SplitName = param("split that the model was made for", default="train")
-    current: SplitName = param("split to compare with it", default="live")
-    max_effect: Share = param("largest allowed Kolmogorov distance", default=0.1)
-    features: tuple[str, ...] = param(
-        "image properties: registered names or module:function", default=image_features.DEFAULT
-    )
-    confidence: Share = param("one-sided confidence of either decision", default=0.95)
-
-    def __post_init__(self) -> None:
-        check_confidence(self.confidence)
-        _check_pair(self.reference, self.current)
-        if not self.features:
-            raise ValueError("features: is empty; a check that compares nothing cannot pass")
-
-    def needs(self) -> Needs:
-        """Return the features of both splits."""
-        kinds = frozenset(FEATURE + name for name in self.features)
-        return Needs({self.reference: kinds, self.current: kinds})
-
-    def evaluate(self, view: View) -> Outcome:
-        """Return the decision over all properties; the estimate is that of the worst one."""
-        effects = {name: self._effect(view, name, len(self.features)) for name in self.features}
-        outcome = _judge(effects, self.max_effect, "D", "image properties", self.reference)
-        drifted = [n for n, e in effects.items() if stats.decide(e, self.max_effect) != "passed"]
-        shown = {name: histogram(*self._columns(view, name)) for name in drifted}
-        outcome = of_splits(outcome, self.reference, self.current, distributions=shown)
-        return hold_if_unequal(outcome, view, self.reference, self.current, labelled=False)
-
-    def _effect(self, view: View, name: str, features: int) -> Estimate:
-        columns = self._columns(view, name)
-        return stats.kolmogorov(*columns, alpha=level(self.confidence), features=features)
-
-    def _columns(self, view: View, name: str) -> list[NDArray[Any]]:
-        columns = []
-        for split in (self.reference, self.current):
-            column = view.split(split).sample(FEATURE + name)
-            gaps = int((~np.isfinite(column)).sum())
-            if gaps:
-                raise EvidenceError(
-                    f"feature {name!r} is NaN or infinite in {gaps} rows of split {split!r}"
-                )
-            columns.append(column)
-        return columns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,10 +32,12 @@ class LabelDrift:
     """The classes have the same shares in `current` as in `reference`, up to `max_effect`.
 
     Statistic: the total variation distance of the label shares (0 same, 1 disjoint: the share of
-    rows that would have to change class), with bounds. Decided as `feature_drift` is.
+    rows that would have to change class), with bounds. Decided as `feature_drift` is. Classes that
+    the reference lacks are named, however few they are.
 
     Assumes: the labelled rows of `current` are a random sample of it; otherwise the check can
-    fail but not pass. Drift alone is not harm: the severity is `warn` unless set.
+    fail but not pass. Drift alone is not harm: the severity is `warn` unless set, and `block_when:
+    harmful` lets a shift through that labels show to cost no more than `max_drop`.
 
     Reference: Weissman et al. (2003), HP Labs HPL-2003-97 (lower bound).
 
@@ -116,23 +52,24 @@ class LabelDrift:
     current: SplitName = param("split to compare with it", default="live")
     max_effect: Share = param("largest allowed total variation distance", default=0.1)
     confidence: Share = param("one-sided confidence of either decision", default=0.95)
+    block_when: BlockWhen = param(BLOCK_WHEN, default="different")
+    max_drop: Share | None = param(MAX_DROP, default=None)
+    offline: SplitName | None = param(OFFLINE, default=None)
 
     def __post_init__(self) -> None:
-        check_confidence(self.confidence)
-        _check_pair(self.reference, self.current)
+        check_drift(self)
 
     def needs(self) -> Needs:
         """Return the labels of both splits."""
         labels = frozenset({"labels"})
-        return Needs({self.reference: labels, self.current: labels})
+        return with_harm(self, Needs({self.reference: labels, self.current: labels}))
 
     def evaluate(self, view: View) -> Outcome:
         """Return the decision on the distance of the label shares."""
-        reference = view.split(self.reference).label_counts()
-        current = view.split(self.current).label_counts()
-        outcome = _shares(view, reference, current, self.max_effect, self.confidence, "labels")
+        counts = [view.split(name).label_counts() for name in (self.reference, self.current)]
+        outcome = _shares(view, counts, self, "labels")
         outcome = of_splits(outcome, self.reference, self.current)
-        outcome = hold_if_unsampled(outcome, view, self.current)
+        outcome = hold_if_unsampled(weighed(outcome, view, self), view, self.current)
         return hold_if_unequal(outcome, view, self.reference, self.current)
 
 
@@ -141,10 +78,12 @@ class PredictionDrift:
     """The variant predicts the classes as often in `current` as in `reference`.
 
     Statistic: the total variation distance of the shares of predicted classes, with bounds; it
-    needs no label. Decided as `feature_drift` is.
+    needs no label. Decided as `feature_drift` is. Classes that were never predicted on the
+    reference are named.
 
     Assumes: rows are independent. A change may come from the classes themselves or from errors:
-    the check cannot tell which, and the severity is `warn` unless set.
+    the check cannot tell which, and the severity is `warn` unless set; `block_when: harmful` lets a
+    change through that labels show to cost no more than `max_drop`.
 
     Reference: Weissman et al. (2003), HP Labs HPL-2003-97 (lower bound).
 
@@ -159,108 +98,63 @@ class PredictionDrift:
     current: SplitName = param("split to compare with it", default="live")
     max_effect: Share = param("largest allowed total variation distance", default=0.1)
     confidence: Share = param("one-sided confidence of either decision", default=0.95)
+    block_when: BlockWhen = param(BLOCK_WHEN, default="different")
+    max_drop: Share | None = param(MAX_DROP, default=None)
+    offline: SplitName | None = param(OFFLINE, default=None)
 
     def __post_init__(self) -> None:
-        check_confidence(self.confidence)
-        _check_pair(self.reference, self.current)
+        check_drift(self)
 
     def needs(self) -> Needs:
         """Return the predictions on both splits."""
         answers = frozenset({"predictions"})
-        return Needs({self.reference: answers, self.current: answers})
+        return with_harm(self, Needs({self.reference: answers, self.current: answers}))
 
     def evaluate(self, view: View) -> Outcome:
         """Return the decision on the distance of the shares of predicted classes."""
         variant = str(view.variant)
-        reference = view.split(self.reference).predicted_counts(variant)
-        current = view.split(self.current).predicted_counts(variant)
-        outcome = _shares(
-            view, reference, current, self.max_effect, self.confidence, "predicted classes"
-        )
-        outcome = of_splits(outcome, self.reference, self.current)
+        counts = [
+            view.split(name).predicted_counts(variant) for name in (self.reference, self.current)
+        ]
+        outcome = _shares(view, counts, self, "predicted classes")
+        outcome = weighed(of_splits(outcome, self.reference, self.current), view, self)
         return hold_if_unequal(outcome, view, self.reference, self.current, labelled=False)
-
-
-def _check_pair(reference: str, current: str) -> None:
-    if reference == current:
-        raise ValueError("current: is the same split as `reference`; drift needs two")
 
 
 def _shares(
     view: View,
-    reference: Mapping[int, int],
-    current: Mapping[int, int],
-    max_effect: float,
-    confidence: float,
+    counts: Sequence[Mapping[int, int]],
+    check: LabelDrift | PredictionDrift,
     what: str,
 ) -> Outcome:
     """Return the decision on the total variation distance between two tables of class counts."""
+    reference, current = counts
     classes = sorted({*reference, *current})
     before = np.array([reference.get(c, 0) for c in classes])
     after = np.array([current.get(c, 0) for c in classes])
-    estimate = stats.total_variation(before, after, alpha=level(confidence))
+    estimate = stats.total_variation(before, after, alpha=drift_level(check))
     change = after / after.sum() - before / before.sum()
-    most = [classes[i] for i in np.argsort(-np.abs(change), kind="stable")[:3]]
-    names = {number: view.class_name(number) for number in classes}
-    outcome = _judge({"total variation": estimate}, max_effect, "distance", what)
-    largest = ", ".join(
-        f"{names[number]} {100 * change[classes.index(number)]:+.1f} pp" for number in most
+    names = [view.class_name(number) for number in classes]
+    effect = Effect(
+        "total variation", "distance", estimate, check.max_effect, categories=len(classes)
     )
+    outcome = judged([effect], what, check.reference, int(before.sum()))
+    most = np.argsort(-np.abs(change), kind="stable")[:3]
+    largest = ", ".join(f"{names[i]} {100 * change[i]:+z.1f} pp" for i in most)
+    message = f"{outcome.message}. Largest changes: {largest}"
+    new = np.flatnonzero((before == 0) & (after > 0))
+    unseen = {names[i]: float(after[i] / after.sum()) for i in new[np.argsort(-after[new])]}
+    if unseen:
+        message += f". Never seen in {check.reference}: {unseen_text(unseen)}"
     details = {
         **outcome.details,
         "shares": {
-            names[number]: {
+            names[i]: {
                 "reference": float(before[i] / before.sum()),
                 "current": float(after[i] / after.sum()),
             }
-            for i, number in enumerate(classes)
+            for i in range(len(classes))
         },
+        "new": unseen,
     }
-    return Outcome(
-        outcome.status,
-        f"{outcome.message}. Largest changes: {largest}",
-        estimate,
-        outcome.threshold,
-        details=details,
-    )
-
-
-def _judge(
-    effects: Mapping[str, Estimate],
-    max_effect: float,
-    symbol: str,
-    what: str,
-    reference: str = "",
-) -> Outcome:
-    """Return the decision over several effects: all upper bounds within, or any lower beyond."""
-    statuses = {name: stats.decide(effect, max_effect) for name, effect in effects.items()}
-
-    def tell(name: str) -> str:
-        effect = effects[name]
-        label = f"{name} " if len(effects) > 1 or what == "image properties" else ""
-        return f"{label}{symbol} {effect.value:.3f} [{effect.low:.3f}, {effect.high:.3f}]"
-
-    by_size = sorted(effects, key=lambda name: -effects[name].value)
-    failed = [name for name in by_size if statuses[name] == "failed"]
-    unsettled = [name for name in by_size if statuses[name] == "inconclusive"]
-    worst = (failed or unsettled or by_size)[0]
-    allowed = f"{max_effect:g}"
-    count = f"{len(failed or unsettled)} of {len(effects)} " if len(effects) > 1 else ""
-    if failed:
-        shown = listing([tell(name) for name in failed])
-        message = f"{count}{what} differ by more than {allowed}: {shown}"
-    elif unsettled:
-        shown = listing([tell(name) for name in unsettled])
-        message = (
-            f"{count}{what} may differ by more than the allowed {allowed}: {shown} "
-            f"(n {effects[worst].n:,}); more rows would settle it"
-        )
-    else:
-        message = f"{what} shown similar within {allowed}: largest {tell(worst)}"
-    return Outcome(
-        "failed" if failed else "inconclusive" if unsettled else "passed",
-        message,
-        effects[worst],
-        {"max_effect": max_effect},
-        details={"effects": {name: asdict(effect) for name, effect in effects.items()}},
-    )
+    return replace(outcome, message=message, details=details)

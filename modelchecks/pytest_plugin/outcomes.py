@@ -19,7 +19,7 @@ _PYTEST_OWN = ("skip", "skipif", "xfail", "usefixtures", "filterwarnings", "para
 
 
 class ModelchecksWarning(UserWarning):
-    """A case of severity `warn` that did not pass, one that the policy forgives, a moot waiver."""
+    """A case that did not pass and does not block, a pass with a warning, a moot waiver."""
 
 
 def warn(node: pytest.Item | pytest.Collector, text: str) -> None:
@@ -57,6 +57,8 @@ def settle(node: pytest.Item, suite: Suite, result: Result) -> None:
             if waiver.case == result.case:
                 at = f"{waiver.location.path}:{waiver.location.line}"
                 warn(node, f"WAIVER NOT NEEDED: {result.case} passed; remove its waiver at {at}")
+        if "warning" in result.details:
+            warn(node, f"{one_line(result.message)}\n  declared at {place}")
         return
     word = "" if result.status == "failed" else f"{result.status}: "
     text = f"{word}{one_line(result.message)}\n  declared at {place}"

@@ -19,6 +19,8 @@ Numbers are as measured (a share is 0.152, not 15.2), names are any text, a POIN
     confusions       [{"label", "predicted", "offline": share, "live": share}]  of a label's rows
     classes          [name, …]     the order in which the confusions' classes stand
     series           [{"at": text, "value", "low", "high", "n"}]   windows in time, in order
+    waterfall        [{"step", "accuracy"} first and last, between them {"step", "from", "to",
+                     "change", "low", "high"}]  what leads from one accuracy to the other
     curves           {perturbation: [{"severity", "value", "low", "high", "n"}]}
     embedding        {"reference": [[x, y], …], "current": [[x, y], …]}
     images           [{"caption", "png": base64}]                  rows that the result tells of
@@ -44,7 +46,7 @@ DRAWN = frozenset(
     {
         *("unit", "splits", "offline", "live", "effects", "per_class", "groups", "slices"),
         *("reliability", "shares", "distributions", "confusions", "classes", "series", "curves"),
-        *("embedding", "images", "counterexamples", "traceback"),
+        *("waterfall", "embedding", "images", "counterexamples", "traceback"),
     }
 )
 """The keys that have a place of their own on the page."""
@@ -107,6 +109,16 @@ class Confusion:
     predicted: str
     offline: float
     live: float
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step from an accuracy to another; the first and the last have no change."""
+
+    name: str
+    before: float
+    after: float
+    change: Point | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +272,19 @@ def series(details: Details) -> list[tuple[str, Point]]:
         for place, row in enumerate(_rows(details.get("series")), start=1)
         if (p := point(row)) is not None
     ]
+
+
+def waterfall(details: Details) -> list[Step]:
+    """Return the steps, or none where one of them lacks a number."""
+    found = []
+    for row in _rows(details.get("waterfall")):
+        whole = number(row.get("accuracy"))
+        change = point({**row, "value": row.get("change")})
+        before, after = (number(row.get(end)) if whole is None else whole for end in ("from", "to"))
+        if before is None or after is None or (whole is None and change is None):
+            return []
+        found.append(Step(str(row.get("step", "")), before, after, change))
+    return found
 
 
 def curves(details: Details) -> dict[str, list[tuple[float, Point]]]:

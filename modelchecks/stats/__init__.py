@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from modelchecks.stats.distance import total_variation as total_variation
     from modelchecks.stats.distance_power import margin_in_reach as margin_in_reach
     from modelchecks.stats.distance_power import rows_needed as rows_needed
+    from modelchecks.stats.distance_power import rows_to_decide as rows_to_decide
     from modelchecks.stats.domain import DomainAuc as DomainAuc
     from modelchecks.stats.domain import domain_auc as domain_auc
     from modelchecks.stats.drift import FeatureDistance as FeatureDistance
@@ -181,6 +182,7 @@ _HOME = {
     "relative_drop": "difference",
     "reliability": "calibration",
     "rows_needed": "distance_power",
+    "rows_to_decide": "distance_power",
     "rows_to_settle": "precision",
     "sampling_plan": "few_labels",
     "scaled_wasserstein": "effects",

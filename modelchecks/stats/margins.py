@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelchecks.stats.distance import kolmogorov
-from modelchecks.stats.distance_power import margin_in_reach
+from modelchecks.stats.distance import kolmogorov, total_variation
+from modelchecks.stats.distance_power import chance_variation, margin_in_reach
 from modelchecks.stats.estimate import TooFewRowsError
 from modelchecks.stats.interval import Floats, check_count, numbers
 
@@ -23,7 +23,7 @@ HEADROOM = 1.5
 
 @dataclass(frozen=True, slots=True)
 class ProposedMargin:
-    """A margin for the Kolmogorov distance of one feature, with the reason for it.
+    """A margin for the distance of one feature (Kolmogorov, total variation), with its reason.
 
     `natural` is the largest distance between a group of the reference and the other groups, freed
     of what the largest is by chance, and `group` that group; `costly` the distance at which the
@@ -48,6 +48,7 @@ def propose_margins(
     *,
     current_n: int,
     names: Sequence[str] | None = None,
+    categorical: Sequence[bool] | None = None,
     effects: NDArray[Any] | None = None,
     drops: NDArray[Any] | None = None,
     max_drop: float | None = None,
@@ -55,9 +56,11 @@ def propose_margins(
     """Return a margin for each feature, from the reference against itself and a severity battery.
 
     `reference` (rows, features); `groups` (rows,) names each row's day, camera or seed: how far
-    they differ is what a margin must bear. `current_n` is how many rows will be compared.
+    they differ is what a margin must bear. `current_n` is how many rows will be compared. Columns
+    that are `categorical` hold numbers of categories.
     `effects` (severities, features) are the distances that a battery of changes of growing severity
-    has from the reference, `drops` (severities,) what it cost: both and `max_drop`, or none.
+    has from the reference, `drops` (severities,) what it cost: both and `max_drop`, or none. NaN in
+    a whole column of `effects` is a feature that the battery does not touch.
     The margin is the geometric mean of the floor (the larger of natural variation and what the rows
     can show) and the costly distance; without a costly one, 1.5 times the natural variation, at
     least the floor; where the floor lies beyond it, the costly distance, and `separates` is False:
@@ -74,6 +77,9 @@ def propose_margins(
         raise ValueError(f"groups: has shape {of.shape}, reference has {len(table)} rows")
     check_count(current_n, "current_n")
     count = table.shape[1]
+    named = [False] * count if categorical is None else [bool(one) for one in categorical]
+    if len(named) != count:
+        raise ValueError(f"categorical: has {len(named)}, reference has {count} features")
     labels = [f"feature {i}" for i in range(count)] if names is None else list(names)
     if len(labels) != count:
         raise ValueError(f"names: has {len(labels)}, reference has {count} features")
@@ -82,16 +88,20 @@ def propose_margins(
     if len(large) < 2:
         raise TooFewRowsError(f"groups: {len(large)} have {FEWEST_ROWS} rows, 2 are needed")
     curve = _battery(effects, drops, max_drop, count)
-    reach = margin_in_reach(count, len(table), current_n)
+    sizes_of = [len(np.unique(column)) for column in table.T]
+    categories = [size for size, one in zip(sizes_of, named, strict=True) if one]
+    numeric = count - len(categories)
+    reach = margin_in_reach(numeric, len(table), current_n, categories=categories)
     proposed = []
     for i, name in enumerate(labels):
-        apart = [_natural(table[of == g, i], table[of != g, i], len(large)) for g in large]
+        size = sizes_of[i] if named[i] else None
+        apart = [_natural(table[of == g, i], table[of != g, i], len(large), size) for g in large]
         most = int(np.argmax(apart))
-        costly = None
-        if curve is not None and max_drop is not None:
-            costly = _costly(curve[0][:, i], curve[1], max_drop)
+        costly = limit = None
+        if curve is not None and max_drop is not None and not np.isnan(curve[0][:, i]).any():
+            limit, costly = max_drop, _costly(curve[0][:, i], curve[1], max_drop)
         proposed.append(
-            _proposal(name, apart[most], str(large[most]), len(large), costly, reach, max_drop)
+            _proposal(name, apart[most], str(large[most]), len(large), costly, reach, limit)
         )
     return tuple(proposed)
 
@@ -126,11 +136,30 @@ def _proposal(
     return ProposedMargin(name, margin, natural, group, costly, reach, separates, reason)
 
 
-def _natural(own: Floats, others: Floats, groups: int) -> float:
+def _natural(own: Floats, others: Floats, groups: int, categories: int | None) -> float:
     """Return the distance of two samples, less in squares the largest of so many by chance."""
+    if categories is not None:
+        names = np.unique(np.concatenate([own, others]))
+        counts = [
+            np.bincount(np.searchsorted(names, side), minlength=len(names))
+            for side in (own, others)
+        ]
+        return _beyond_chance(total_variation(*counts).value, own, others, groups, categories)
     value = kolmogorov(own, others).value
     # The median of that largest one, by the tail of Kolmogorov's law.
     chance = math.log(2 / (1 - 0.5 ** (1 / groups))) / 2 * (1 / len(own) + 1 / len(others))
+    return math.sqrt(max(value**2 - chance, 0.0))
+
+
+def _beyond_chance(
+    value: float, own: Floats, others: Floats, groups: int, categories: int
+) -> float:
+    from scipy.special import ndtri
+
+    mean, spread = chance_variation(max(categories, 2))
+    # The median of the largest of so many, each about normal.
+    largest = mean + float(ndtri(0.5 ** (1 / groups))) * spread
+    chance = largest**2 * (1 / len(own) + 1 / len(others))
     return math.sqrt(max(value**2 - chance, 0.0))
 
 
@@ -157,7 +186,8 @@ def _battery(
     if not all(given):
         raise ValueError("effects: a battery needs `effects`, `drops` and `max_drop`")
     x, y = numbers(effects, "effects"), numbers(drops, "drops")
-    if x.ndim != 2 or not len(x) or x.shape[1] != features or not ((x >= 0) & (x <= 1)).all():
+    within = ((x >= 0) & (x <= 1)) | np.isnan(x).all(axis=0)
+    if x.ndim != 2 or not len(x) or x.shape[1] != features or not within.all():
         raise ValueError(f"effects: must be between 0 and 1, (severities, {features})")
     if y.shape != x.shape[:1] or not np.isfinite(y).all():
         raise ValueError(f"drops: must be finite, one for each of {len(x)} severities")

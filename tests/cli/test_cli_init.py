@@ -36,7 +36,7 @@ def test_a_new_user_gets_from_data_to_a_report_without_editing_anything(bench, f
         "  modelchecks gate suites/release.suite.yaml",
     ]
     done = forked("lint", "suites", code=0)
-    assert done.stdout == "suites/release.suite.yaml: a valid suite, 4 checks\n"
+    assert done.stdout == "suites/release.suite.yaml: a valid suite, 5 checks\n"
 
     done = forked("gate", "suites", "-q", code=1)
     record = json.loads((bench.folder / "reports" / "release" / "run.json").read_text())
@@ -61,6 +61,51 @@ def test_a_new_user_gets_from_data_to_a_report_without_editing_anything(bench, f
     assert hooks["repos"][0]["hooks"][0]["entry"] == "modelchecks lint"
     workflow = yaml.safe_load((bench.folder / ".github/workflows/modelchecks.yml").read_text())
     assert workflow["permissions"] == {"contents": "read"}
+
+
+def test_margins_are_what_the_reference_varies_by(bench, forked):
+    """Days differ in their sizes: the margin of size lies above that, and says why."""
+    (bench.folder / "logs").mkdir()
+    for name, seed in (("offline", 1), ("live", 2)):
+        draw = np.random.default_rng(seed)
+        day = draw.integers(0, 8, 4000)
+        times = np.datetime64("2026-10-05", "us") + day * np.timedelta64(24, "h")
+        label = draw.integers(0, 4, 4000)
+        bench.write(
+            f"logs/{name}",
+            label=label,
+            good=np.where(draw.random(4000) > 0.95, (label + 1) % 4, label),
+            time=times,
+            number=np.arange(4000),
+            size=draw.normal(size=4000) + 0.4 * np.sin(day),
+            camera=draw.choice(["A", "B"], 4000).tolist(),
+        )
+    done = forked("init", "--from-data", "logs", "--sampling", "random", code=0)
+    assert "no margin was measured" not in done.stderr
+    text = (bench.folder / "suites" / "release.suite.yaml").read_text()
+    suite = yaml.safe_load(text)
+    drift = next(check["feature_drift"] for check in suite["checks"] if "feature_drift" in check)
+    # Ids are no property, and a day is what tells the parts.
+    assert drift["columns"] == {"size": "numeric", "camera": "categorical"}
+    assert drift["max_effects"]["size"] > 0.15 > drift["max_effects"]["camera"]
+    (reason,) = [line for line in text.splitlines() if line.startswith("        size: ")]
+    assert "# days: 8 groups of the reference differ by up to 0." in reason
+    labels = next(check["label_drift"] for check in suite["checks"] if "label_drift" in check)
+    assert labels["max_effect"] < 0.1
+    forked("lint", "suites", code=0)
+    forked("gate", "suites", "-q", code=0)
+
+
+def test_where_nothing_can_be_measured_the_usual_margin_stands(bench, forked):
+    (bench.folder / "logs").mkdir()
+    for name in ("offline", "live"):
+        bench.write(f"logs/{name}", label=[0, 1], good=[0, 1], size=[0.1, 0.7])
+    done = forked("init", "--from-data", "logs", "--logged", "good", code=0)
+    assert "no margin was measured, the usual ones stand: " in done.stderr
+    suite = yaml.safe_load((bench.folder / "suites" / "release.suite.yaml").read_text())
+    drift = next(check["feature_drift"] for check in suite["checks"] if "feature_drift" in check)
+    assert drift["max_effect"] == 0.1
+    forked("lint", "suites", code=0)
 
 
 def test_without_data_the_suite_is_valid_and_observes(bench, forked):

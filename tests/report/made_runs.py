@@ -346,6 +346,10 @@ def hostile() -> Run:
                             {"label": text, "predicted": text, "offline": 0.1, "live": 0.9}
                         ],
                         "series": [{"at": text, **point(0.3)}],
+                        "waterfall": [
+                            {"step": text, "accuracy": 0.9},
+                            {"step": text + "2", "from": 0.9, "to": 0.8, "change": -0.1},
+                        ],
                         "curves": {text: [{"severity": 1, **point(0.4)}]},
                         "reliability": {text: bins(0.1)},
                         "embedding": {text: [[0, 1]], text + "2": [[1, 0]]},

@@ -152,6 +152,28 @@ def test_both_shapes_of_slices_and_bins_are_read():
     assert details.reliability(inside) == details.reliability(apart) != {}
 
 
+def test_a_drop_is_read_step_by_step():
+    steps = [
+        {"step": "offline", "accuracy": 0.9},
+        {"step": "label_shift", "from": 0.9, "to": 0.86, "change": -0.04, "low": -0.05, "high": 0},
+        {"step": "rest", "from": 0.86, "to": 0.87, "change": 0.01, "low": -0.01, "high": 0.03},
+        {"step": "live", "accuracy": 0.87},
+    ]
+    asked = made_runs.result("drop_attribution[baseline]", details={"waterfall": steps})
+    made = made_runs.run(asked, names=("baseline",))
+    ((figure,),) = [s.figures for s in sections(made, Gallery()) if s.key == "causes"]
+    assert figure.svg is not None
+    assert [[cell.text for cell in row] for row in figure.rows] == [
+        ["offline", "–", "90.0"],
+        ["other class shares", "-4.0 [-5.0, 0.0]", "86.0"],
+        ["the rest", "1.0 [-1.0, 3.0]", "87.0"],
+        ["live", "–", "87.0"],
+    ]
+    assert "other class shares: -4.0 pp [-5.0, 0.0]" in figure.svg
+    # A step without its number leads nowhere: then nothing is drawn.
+    assert details.waterfall({"waterfall": [*steps[:2], {"step": "rest", "from": 0.86}]}) == []
+
+
 def test_only_a_png_becomes_an_image():
     svg = "PHN2ZyBvbmxvYWQ9ImFsZXJ0KDEpIj48L3N2Zz4="
     good = made_runs.picture(1)

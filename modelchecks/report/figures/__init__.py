@@ -34,6 +34,12 @@ _KINDS: tuple[tuple[str, str, str, _Whole], ...] = (
         "Hollow: offline. Full: live, with its interval. What loses most stands first.",
         losses.classes,
     ),
+    (
+        "causes",
+        "What the drop is made of",
+        "From offline to live accuracy, one cause after the other. Explains, and decides nothing.",
+        _each(losses.waterfall),
+    ),
     ("slices", "By slice", "How far each slice dropped.", _each(losses.slices)),
     ("time", "Over time", "Each window with its interval.", _each(losses.over_time)),
     (

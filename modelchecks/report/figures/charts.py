@@ -241,6 +241,34 @@ def lines(
     return g.spec(palette, layers, 260 if diagonal else 190, rows)
 
 
+def waterfall(palette: Palette, rows: Sequence[Row], title: str) -> Spec:
+    """Return a bar per step, from where the one before it ended; a whole is a thick line.
+
+    `rows` have name, told, kind (accuracy, lost or gained), a (None for a whole) and b.
+    """
+    domain = span([*(row["b"] for row in rows), *(x for r in rows for x in g.given(r["a"]))])
+    x, y = at("b", Axis(title, domain)), g.by_name(rows)
+    kinds = {"accuracy": palette.ink, "lost": palette.second, "gained": palette.first}
+    seen = [kind for kind in kinds if any(row["kind"] == kind for row in rows)]
+    scale = {"domain": seen, "range": [kinds[kind] for kind in seen]}
+    colour = {"field": "kind", "type": "nominal", "scale": scale, "legend": LEGEND}
+    encoding = {"x": x, "y": y, "color": colour, "description": {"field": "told"}}
+    steps = [row for row in rows if row["a"] is not None]
+    layers: list[Spec] = [
+        {
+            "data": {"values": steps},
+            "mark": {"type": "bar", "height": 12, "aria": True},
+            "encoding": {**encoding, "x": {**x, "field": "a"}, "x2": {"field": "b"}},
+        },
+        {
+            "data": {"values": [row for row in rows if row["a"] is None]},
+            "mark": {"type": "tick", "thickness": 4, "size": 16, "aria": True},
+            "encoding": encoding,
+        },
+    ]
+    return g.spec(palette, layers, ROW * len(rows) + 60)
+
+
 def scatter(palette: Palette, rows: Sequence[Row], names: tuple[str, str]) -> Spec:
     """Return a map of points; `rows` have side, x, y. The axes of a projection have no unit."""
     bare = {"labels": False, "ticks": False, "title": None, "grid": False}

@@ -207,6 +207,41 @@ def _y(point: Point, unit: Unit) -> dict[str, float]:
     }
 
 
+_STEPS = {
+    "label_shift": "other class shares",
+    "covariate_shift": "shifted properties",
+    "unseen": "rows unlike any offline",
+    "rest": "the rest",
+}
+
+
+def waterfall(result: Result, gallery: Gallery) -> list[Figure]:
+    """Return what leads from offline to live accuracy."""
+    rows, table = [], []
+    for step in details.waterfall(result.details):
+        name = _STEPS.get(step.name, step.name)
+        ends = [_PERCENT.scaled(x) for x in (step.before, step.after)]
+        if step.change is None:
+            kind, words = "accuracy", f"{name}: {_PERCENT.full(step.after)}"
+        else:
+            kind = "lost" if step.change.value < 0 else "gained"
+            words = f"{name}: {full(step.change, _POINTS)}"
+        start = ends[0] if step.change is not None else None
+        rows.append({"name": name, "told": words, "kind": kind, "a": start, "b": ends[1]})
+        reached = Cell(_PERCENT.bare(step.after), step.after)
+        table.append((Cell(name), told(step.change, _POINTS), reached))
+    if not rows:
+        return []
+    return gallery.figure(
+        f"{of_whom(result)}: {declared(result)}",
+        result,
+        charts.waterfall(PAGE, rows, "accuracy, %"),
+        ("cause", "change pp", "accuracy %"),
+        table,
+        "the intervals are in the table",
+    )
+
+
 def reliability(result: Result, gallery: Gallery) -> list[Figure]:
     """Return how often answers of each confidence are right, offline and live."""
     found = details.reliability(result.details)
