@@ -110,6 +110,18 @@ def test_no_check_fires_on_clean_splits(seen):
     assert fired == dict.fromkeys(CHECKS, 0)
 
 
+def test_rows_that_depend_on_each_other_decide_nothing_on_bounds(seen):
+    """In groups a bound for single rows is too narrow; that all classes were seen is seen."""
+    found = splits({**seen[1], "group": np.arange(4000) // 7}, 0)
+    told = {name: check.evaluate(View(found, "v")) for name, check in CHECKS.items()}
+    assert told.pop("labels").status == "passed"
+    assert {one.status for one in told.values()} == {"inconclusive"}
+    assert all("come in groups" in one.message for one in told.values())
+    # What is counted over all rows fails as before.
+    found["live"].totals.counts["blank",] = 40
+    assert CHECKS["image_schema"].evaluate(View(found, "v")).status == "failed"
+
+
 @pytest.mark.slow
 def test_look_alikes_are_no_copies(seen):
     """Garments of one class are as near as copies are elsewhere; none of them is called one."""

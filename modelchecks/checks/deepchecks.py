@@ -81,7 +81,7 @@ class DeepchecksModel:
       - deepchecks_model:
           check: PredictionDrift
           reference: offline
-          conditions: {drift_score_less_than: {max_allowed_drift_score: 0.2}}
+          conditions: {drift_score_less_than: {max_allowed_categorical_score: 0.2}}
     """
 
     default_severity: ClassVar[Severity] = "warn"
