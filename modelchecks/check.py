@@ -36,7 +36,8 @@ def param(help: str, *, unless: str | None = None, **kwargs: Any) -> Any:
 class ProbeRequest:
     """Work that a plain pass cannot do, named by a check: which probe, on which split, on what.
 
-    `files` are paths relative to the suite file, whose content is part of the probe's key;
+    `others` are further splits that it reads. `files` are paths relative to the suite file, whose
+    content is part of the probe's key;
     `options` (name, JSON scalar) pairs configure it. One that `asks_model` is asked once for each
     variant that the check judges; the plan fills in `variant`.
     """
@@ -47,6 +48,7 @@ class ProbeRequest:
     options: tuple[tuple[str, str | int | float | bool | None], ...] = ()
     asks_model: bool = False
     variant: str | None = None
+    others: tuple[str, ...] = ()
 
     def of(self, variant: str | None) -> ProbeRequest:
         """Return the request as it is asked for a case of that variant."""
@@ -61,7 +63,9 @@ class Needs:
     log's other columns), `feature:NAME`, and of variants `predictions` (class and confidence),
     `logits` (n, classes) and `embeddings` (n, width: the input of its last layer). `whose` they
     are: the case's `own` variant's, that and the `champion`'s, or those of `all` declared variants,
-    whichever of them are asked for.
+    whichever of them are asked for. `inputs` are facts about the tensors that a variant gets. For
+    probes there are `all:rows`, `all:images`, `all:columns` and `all:hashes`, which keep a line for
+    every row on disk.
     """
 
     splits: Mapping[str, frozenset[str]] = field(default_factory=dict)

@@ -17,14 +17,16 @@ from modelchecks.facets import (
     ANSWERS,
     COLUMNS,
     EMBEDDING,
+    EVERY_COLUMN,
+    EVERY_ROW,
     FEATURE,
-    IMAGES,
+    INPUTS,
     LOGITS,
     ROWS,
     variant_of,
 )
 from modelchecks.identity import Job
-from modelchecks.pixels import look
+from modelchecks.pixels import is_of_images, look
 from modelchecks.plan import Shard
 from modelchecks.sources import Batch, Samples, read_ahead
 from modelchecks.suite import Split, Variant
@@ -36,8 +38,9 @@ from modelchecks.totals import HIGHEST, UNLABELLED, priorities
 class Answers:
     """One variant's answers to a batch: class ids, confidence, and which rows have an answer.
 
-    `logits` (n, outputs) and `embedding` (n, width) are there where they were asked for, or
-    `absent` says why one is not, by the prefix of its facet.
+    `logits` (n, outputs), `embedding` (n, width) and `inputs` (n, facts; see `inputs.facts`) are
+    there where they were asked for, or `absent` says why one is not, by the prefix of its facet.
+    `kinds` counts the shapes and types of the tensors that `inputs` describes.
     """
 
     predicted: NDArray[np.int64]
@@ -46,6 +49,8 @@ class Answers:
     outputs: int
     logits: NDArray[np.float32] | None = None
     embedding: NDArray[np.float32] | None = None
+    inputs: NDArray[np.float64] | None = None
+    kinds: Mapping[str, int] = field(default_factory=dict)
     absent: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -83,11 +88,11 @@ def collect(
     model's batch does not fit.
     """
     tallies = {facet: Tally() for facet in facets}
-    images = {f: t for f, t in tallies.items() if f == IMAGES or f.startswith(FEATURE)}
+    images = {f: t for f, t in tallies.items() if is_of_images(f)}
     features = {
         facet: features_module.resolve(facet.removeprefix(FEATURE), job.suite.folder)
         for facet in images
-        if facet != IMAGES
+        if facet.startswith(FEATURE)
     }
     asked = [v for v in job.variants if v.name in map(variant_of, facets)]
     failures = _lacking(asked, shard, samples)
@@ -96,7 +101,7 @@ def collect(
     drawn = [name for name in (job.split.weights, job.split.group) if name is not None]
     named = [*job.split.slices, *drawn, *logged]
     columns: list[str] | None = list(dict.fromkeys(named))
-    if COLUMNS in facets:
+    if {COLUMNS, EVERY_COLUMN} & set(facets):
         # `None` stands for the plain columns; answers may be lists, and are wanted as well.
         plain = getattr(samples, "plain", None)
         columns = None if plain is None else list(dict.fromkeys([*plain, *named]))
@@ -112,7 +117,7 @@ def collect(
                 "changed while it was read"
             )
         seen = _identify(job, batch, start, ceilings)
-        for facet in (ROWS, COLUMNS):
+        for facet in (ROWS, COLUMNS, EVERY_ROW, EVERY_COLUMN):
             if facet in tallies:
                 _record(job, facet, seen, tallies[facet])
         if wants_images:
@@ -156,24 +161,37 @@ def _identify(job: Job, batch: Batch, start: int, ceilings: Mapping[bool, np.uin
     }
     highest = np.where(base["labelled"], ceilings.get(True, HIGHEST), ceilings.get(False, HIGHEST))
     kept = base["priority"] <= highest
-    return Seen(batch, labels, kept, {name: column[kept] for name, column in base.items()})
+    kept_base = {name: column[kept] for name, column in base.items()}
+    return Seen(batch, labels, base["index"], kept, kept_base)
 
 
 def _record(job: Job, facet: str, seen: Seen, tally: Tally) -> None:
     """Count rows and labels (`rows`), or keep the log's own columns (`columns`)."""
     batch = seen.batch
-    wanted = set(job.split.slices) if facet == ROWS else set(batch.columns) - _answers_of(job)
+    own = set(batch.columns) - _answers_of(job)
+    wanted = {ROWS: set(job.split.slices), EVERY_ROW: set[str]()}.get(facet, own)
     columns = {
         f"column:{name}": column
         for name, column in batch.columns.items()
         if name in wanted and (column.dtype != object or _plain(column))
     }
-    if facet == ROWS:
+    if facet in (ROWS, EVERY_ROW):
         tally.counts["rows",] += len(batch)
+        tally.counts["form", label_form(batch.labels)] += len(batch)
         tally.per_class(("label",), seen.labels[seen.labels != UNLABELLED])
         ids = np.array([*batch.ids, None], dtype=object)[:-1]
-        columns = {"id": ids, "label": seen.labels, **_drawn(job.split, batch), **columns}
-    tally.tables.append(seen.keep(columns))
+        drawn = _drawn(job.split, batch) if facet == ROWS else {}
+        columns = {"id": ids, "label": seen.labels, **drawn, **columns}
+    tally.tables.append(seen.lines(facet, columns))
+
+
+def label_form(labels: NDArray[Any] | None) -> str:
+    """Return how a source writes labels: `none`, `id`, `name` or `one-hot`."""
+    if labels is None:
+        return "none"
+    if labels.ndim == 2:
+        return "one-hot"
+    return "id" if labels.dtype.kind == "i" else "name"
 
 
 def _drawn(split: Split, batch: Batch) -> Table:
@@ -202,12 +220,15 @@ def _plain(column: NDArray[Any]) -> bool:
 def class_ids(
     labels: NDArray[Any] | None, rows: int, classes: Sequence[str], where: str
 ) -> NDArray[np.int64]:
-    """Return class ids for labels given as ids or names; -1 for none.
+    """Return class ids for labels given as ids, names or one-hot rows; -1 for none.
 
-    Raises EvidenceError for a name that the suite's `classes:` does not list.
+    Raises EvidenceError for a name that the suite's `classes:` does not list, or a row that is of
+    several classes.
     """
     if labels is None:
         return np.full(rows, UNLABELLED, dtype=np.int64)
+    if labels.ndim == 2:
+        return _of_one_hot(labels, where)
     if labels.dtype.kind == "i":
         return labels.astype(np.int64)
     known = {name: number for number, name in enumerate(classes)}
@@ -221,19 +242,34 @@ def class_ids(
     return np.array([known.get(name, UNLABELLED) for name in labels], dtype=np.int64)
 
 
+def _of_one_hot(labels: NDArray[Any], where: str) -> NDArray[np.int64]:
+    wrong = ~(np.isnan(labels) | (labels == 0) | (labels == 1)).all(1) | (labels == 1).sum(1) > 1
+    if wrong.any():
+        row = labels[np.flatnonzero(wrong)[0]].tolist()
+        raise EvidenceError(
+            f"{where}: a label is {str(row)[:80]}, which is not one class (one 1, all else 0); one "
+            "class per image is judged. Log the class that counts, or leave the row null"
+        )
+    known = (labels == 1).any(1)
+    return np.where(known, (labels == 1).argmax(1), UNLABELLED).astype(np.int64)
+
+
 def _answer(
     name: str, predictor: Predictor, seen: Seen, tallies: Mapping[str, Tally]
 ) -> dict[str, str]:
     """Count one variant's answers, the rows without a finite one apart; return what is absent."""
     batch, answers = seen.batch, predictor(seen.batch)
     absent = {}
-    for facet, column in ((LOGITS, answers.logits), (EMBEDDING, answers.embedding)):
+    whole = ((LOGITS, answers.logits), (EMBEDDING, answers.embedding), (INPUTS, answers.inputs))
+    for facet, column in whole:
         if (tally := tallies.get(f"{facet}{name}")) is None:
             continue
         if column is None:
             absent[f"{facet}{name}"] = answers.absent.get(facet, f"variant {name!r} gave none")
         else:
             tally.tables.append(seen.keep({f"{facet}{name}": column}))
+        if facet == INPUTS and column is not None:
+            _count_inputs(name, answers, column, tally, seen)
     if (tally := tallies.get(f"{ANSWERS}{name}")) is None:
         return absent
     # Also where nothing but a model looks at the images.
@@ -256,6 +292,19 @@ def _answer(
     }
     tally.tables.append(seen.keep(columns))
     return absent
+
+
+def _count_inputs(
+    name: str, answers: Answers, facts: NDArray[Any], tally: Tally, seen: Seen
+) -> None:
+    """Count, over all rows, what the tensors are that a variant gets."""
+    for kind, count in answers.kinds.items():
+        tally.counts["input", name, kind] += count
+    tally.span(("input", name), facts[:, :2])
+    for fault, which in (("broken", facts[:, 2] > 0), ("flat", facts[:, 3] == 1)):
+        rows = np.flatnonzero(which).tolist()
+        tally.counts[f"input_{fault}", name] += len(rows)
+        tally.example((f"input_{fault}", name), [seen.batch.ids[row] for row in rows])
 
 
 def _unique_pairs(pairs: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -16,7 +16,7 @@ from modelchecks.errors import EvidenceError
 from modelchecks.facets import variant_of
 from modelchecks.totals import Column, Rows, Totals
 
-_ANSWERS = ("predicted", "confidence", "logits", "embedding")
+_ANSWERS = ("predicted", "confidence", "logits", "embedding", "inputs")
 """The columns that a variant may have, each completed by its name."""
 
 
@@ -63,6 +63,11 @@ class Evidence:
         meta = {**self.meta, **other.meta, "variants": variants}
         failures = {**self.failures, **other.failures}
         return Evidence(self.split, totals, self.rows.join(other.rows), failures, meta)
+
+    def counted(self) -> Evidence:
+        """Return the totals alone, without any row."""
+        rows = Rows({}, self.rows.limit)
+        return Evidence(self.split, self.totals, rows, self.failures, self.meta)
 
     @property
     def total(self) -> int:

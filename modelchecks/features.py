@@ -20,6 +20,8 @@ Feature = Callable[[Images], NDArray[np.float64]]
 
 DEFAULT = ("brightness", "contrast", "sharpness", "entropy")
 """The features that drift checks use where the suite names none."""
+SIMPLE = (*DEFAULT, "warmth", "top_left", "top_right", "bottom_left", "bottom_right")
+"""Properties that may give a class away by accident of how its images were made."""
 
 
 def resolve(name: str, folder: Path) -> Feature:
@@ -69,3 +71,43 @@ def entropy(images: Images) -> NDArray[np.float64]:
     with np.errstate(divide="ignore", invalid="ignore"):
         bits = np.where(share > 0, -share * np.log2(share), 0.0)
     return np.asarray(bits.sum(axis=1), dtype=np.float64)
+
+
+def warmth(images: Images) -> NDArray[np.float64]:
+    """Return the mean of red minus blue, -1 (cold) to 1 (warm); 0 without three channels."""
+    return np.asarray(_warm(images).mean(axis=(1, 2), dtype=np.float64))
+
+
+def top_left(images: Images) -> NDArray[np.float64]:
+    """Return the mean luminance of the upper left corner, a sixth of the height and width."""
+    return _of_corner(_grey(images), top=True, left=True)
+
+
+def top_right(images: Images) -> NDArray[np.float64]:
+    """Return the same of the upper right corner."""
+    return _of_corner(_grey(images), top=True, left=False)
+
+
+def bottom_left(images: Images) -> NDArray[np.float64]:
+    """Return the same of the lower left corner."""
+    return _of_corner(_grey(images), top=False, left=True)
+
+
+def bottom_right(images: Images) -> NDArray[np.float64]:
+    """Return the same of the lower right corner."""
+    return _of_corner(_grey(images), top=False, left=False)
+
+
+def _warm(images: Images) -> NDArray[np.float32]:
+    if images.shape[3] < 3:
+        return np.zeros(images.shape[:3], dtype=np.float32)
+    scale = np.float32(1 / np.iinfo(images.dtype).max) if images.dtype.kind in "ui" else 1.0
+    red, blue = (images[..., channel].astype(np.float32) for channel in (0, 2))
+    return np.asarray((red - blue) * np.float32(scale), dtype=np.float32)
+
+
+def _of_corner(grey: NDArray[np.float32], *, top: bool, left: bool) -> NDArray[np.float64]:
+    height, width = (max(1, size // 6) for size in grey.shape[1:])
+    rows = slice(height) if top else slice(-height, None)
+    columns = slice(width) if left else slice(-width, None)
+    return np.asarray(grey[:, rows, columns].mean(axis=(1, 2), dtype=np.float64))

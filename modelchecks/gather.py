@@ -21,7 +21,7 @@ from modelchecks.identity import (
     variant_declaration,
 )
 from modelchecks.plan import Plan, SplitPlan
-from modelchecks.probing import find_probe, probe_key, run_probe
+from modelchecks.probing import Asking, find_probe, probe_key
 from modelchecks.scan import Scan, measure_pace
 from modelchecks.store import Store
 from modelchecks.suite import Suite, Variant
@@ -79,17 +79,16 @@ def gather(
         except (Exception, SystemExit) as error:
             splits[name] = _unexpected(f"split {name!r}", error)
     _of_one_model(splits)
+    asking = Asking(suite, store, splits, keys, lambda wanted: job_of(wanted)[0], fresh)
     for request in plan.probes:
-        evidence = splits.get(request.split)
         try:
-            if not isinstance(evidence, Evidence):
-                raise evidence or EvidenceError(f"no evidence for split {request.split!r}")
+            for name in (request.split, *request.others):
+                if not isinstance(evidence := splits.get(name), Evidence):
+                    raise evidence or EvidenceError(f"no evidence for split {name!r}")
             probe = find_probe(request.probe, suite)
-            key = probe_keys[request] = probe_key(request, probe, suite, keys[request.split])
+            key = probe_keys[request] = probe_key(request, probe, suite, keys)
             if collecting:
-                probes[request] = run_probe(
-                    request, probe, key, evidence, lambda w: job_of(w)[0], store, suite, fresh
-                )
+                probes[request] = asking.ask(request, probe, key)
             else:
                 probes[request] = _stored_outcome(store, request, key)
         except EvidenceError as error:

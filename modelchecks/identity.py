@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -15,10 +16,12 @@ from typing import Any
 from modelchecks import registry
 from modelchecks.check import ProbeRequest
 from modelchecks.errors import EvidenceError
-from modelchecks.facets import FEATURE, variant_of
+from modelchecks.facets import FEATURE, keeps_every_row, variant_of
 from modelchecks.plan import SplitPlan
 from modelchecks.sources import Source
 from modelchecks.suite import Split, Suite, Variant
+
+_REFERENCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,7 @@ def describe(
     for facet in plan.facets:
         name = variant_of(facet)
         if name is None:
-            feature = facet.removeprefix(FEATURE)
+            feature = "" if keeps_every_row(facet) else facet.removeprefix(FEATURE)
             metas[facet] = {**base, "facet": facet, "feature": _own_code(feature, suite.folder)}
         elif name in identities:
             metas[facet] = {**base, "facet": facet, "variants": {name: identities[name]}}
@@ -192,7 +195,10 @@ def probe_identity(
         variant = next(v for v in suite.variants if v.name == request.variant)
         compute = suite.compute
         asked = [variant_identity(suite, variant), compute.device, compute.threads]
-    own = _own_code(request.probe, suite.folder)
+    # What a probe calls, it depends on: its own code, and that of callables in its options.
+    texts = [value for _, value in request.options if isinstance(value, str)]
+    called = [text for text in texts if _REFERENCE.fullmatch(text)]
+    own = [_own_code(name, suite.folder) for name in (request.probe, *called)]
     versions = [[package, _version(package)] for package in packages]
     return [asdict(request), list(keys), files, asked, own, versions, code_version()]
 
@@ -205,6 +211,16 @@ def code_version() -> str:
     names = (
         "evidence.py",
         "identity.py",
+        "totals.py",
+        "facets.py",
+        "tally.py",
+        "pixels.py",
+        "fingerprints.py",
+        "neighbours.py",
+        "inputs.py",
+        "expecting.py",
+        "diagnosis.py",
+        "probing.py",
         "collect.py",
         "logged.py",
         "features.py",

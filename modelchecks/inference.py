@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +14,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from modelchecks import registry
+from modelchecks import inputs, registry
 from modelchecks.collect import Answers, OutOfMemoryError
 from modelchecks.errors import EvidenceError
-from modelchecks.facets import EMBEDDING, LOGITS
+from modelchecks.facets import EMBEDDING, INPUTS, LOGITS
 from modelchecks.identity import Pace
 from modelchecks.pixels import by_shape
 from modelchecks.sources import Batch, Samples
@@ -32,6 +33,11 @@ def to_tensor(images: NDArray[Any]) -> torch.Tensor:
     if images.dtype.kind in "ui":
         return tensor.float().div_(float(np.iinfo(images.dtype).max))
     return tensor.float()
+
+
+def as_tensor(images: NDArray[Any]) -> torch.Tensor:
+    """Return what is a model's input already, as it is."""
+    return torch.from_numpy(np.array(images, copy=True))
 
 
 class Model:
@@ -65,6 +71,8 @@ class Model:
         self.set_pace(pace)
         self._outputs: int | None = None
         self._embedding = _Embedding(self.module, variant) if EMBEDDING in wanted else None
+        self._inputs: list[NDArray[np.float64]] = []
+        self._kinds: Counter[str] = Counter()
 
     def set_pace(self, pace: Pace) -> None:
         """Answer so many images at once, in that memory format."""
@@ -111,6 +119,9 @@ class Model:
         finite = np.zeros(size, dtype=np.bool_)
         logits: NDArray[np.float32] | None = None
         embedding: NDArray[np.float32] | None = None
+        facts: NDArray[np.float64] | None = None
+        absent = {} if self._embedding is None else {EMBEDDING: self._embedding.absent}
+        self._kinds.clear()
         for where, images in groups:
             answered, vectors = self._answer(images)
             predicted[where] = answered.argmax(dim=1).numpy()
@@ -120,14 +131,24 @@ class Model:
                 logits = _filled(logits, size, where, answered)
             if vectors is not None:
                 embedding = _filled(embedding, size, where, vectors)
-        absent = {} if self._embedding is None else {EMBEDDING: self._embedding.absent}
+            if len({part.shape[1] for part in self._inputs}) == 1:
+                part = np.concatenate(self._inputs)
+                facts = np.full((size, part.shape[1]), np.nan) if facts is None else facts
+                if part.shape[1] == facts.shape[1] and len(part) == len(where):
+                    facts[where] = part
+        if facts is None and INPUTS in self._wanted:
+            absent[INPUTS] = f"variant {self._name!r}: its transform gives no tensor of one layout"
         outputs = self._outputs or 0
-        return Answers(predicted, confidence, finite, outputs, logits, embedding, absent)
+        kinds = dict(self._kinds)
+        return Answers(
+            predicted, confidence, finite, outputs, logits, embedding, facts, kinds, absent
+        )
 
     def _answer(self, images: NDArray[Any]) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Return logits (n, classes) and embeddings of images of one shape, chunk by chunk."""
         step = self._pace.batch_size
         logits, vectors = [], []
+        self._inputs.clear()
         for start in range(0, len(images), step):
             logits.append(self._forward(images[start : start + step]))
             if self._embedding is not None and self._embedding.found is not None:
@@ -140,8 +161,12 @@ class Model:
         torch.manual_seed(self._seed)
         try:
             # A copy: what a transform does to its pixels is not for the next variant to see.
-            inputs = self._transform(images if self._transform is to_tensor else images.copy())
-            logits = self.module(self._placed(inputs))
+            given = self._transform(images if self._transform is to_tensor else images.copy())
+            if INPUTS in self._wanted and isinstance(given, torch.Tensor):
+                seen = given.detach().cpu().numpy()
+                self._inputs.append(inputs.facts(seen))
+                self._kinds[inputs.kind(seen)] += len(seen)
+            logits = self.module(self._placed(given))
         except (Exception, SystemExit) as error:
             if _is_out_of_memory(error):
                 raise OutOfMemoryError(self._name, self._pace.batch_size, str(error)) from error
@@ -167,11 +192,11 @@ class Model:
             self._embedding.settle(logits)
         return logits.float().cpu()
 
-    def _placed(self, inputs: Any) -> Any:
-        inputs = inputs.to(self._device)
-        if self._pace.channels_last and inputs.ndim == 4:
-            return inputs.contiguous(memory_format=torch.channels_last)
-        return inputs
+    def _placed(self, given: Any) -> Any:
+        given = given.to(self._device)
+        if self._pace.channels_last and given.ndim == 4:
+            return given.contiguous(memory_format=torch.channels_last)
+        return given
 
 
 class _Embedding:

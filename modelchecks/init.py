@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,6 +62,7 @@ def init(
         raise click.UsageError("--logged names columns of --from-data; say where these are")
     suites = folder / "suites"
     file = suites / f"{name}.suite.yaml"
+    workflow = folder / ".github" / "workflows" / "modelchecks.yml"
     texts: dict[Path, str] = {}
     if from_data is None:
         texts[file] = scaffold.empty_suite(name, _shown(file), sampling)
@@ -71,25 +72,25 @@ def init(
 
         sources = look(from_data, logged)
         schema_file = suites / "schema" / f"{name}.json"
-        proposed = scaffold.schema(name, sources[0])
+        # Before rows are read, which may take its time.
+        _free([file, schema_file, workflow], force)
+        with writing(suites):
+            suites.mkdir(parents=True, exist_ok=True)
+        proposed = scaffold.schema(name, sources, file)
         schema_name = None
-        if proposed["expectations"]:
+        if proposed is not None:
             schema_name = f"schema/{name}.json"
             texts[schema_file] = json.dumps(proposed, indent=2, ensure_ascii=False) + "\n"
         measured, why_not = margins(sources)
         if why_not:
             say(why_not)
         texts[file] = scaffold.suite(name, sources, suites, sampling, schema_name, measured)
-    workflow = folder / ".github" / "workflows" / "modelchecks.yml"
     texts[workflow] = scaffold.WORKFLOW.format(suite=f"suites/{name}.suite.yaml")
     hooks, entry = folder / ".pre-commit-config.yaml", scaffold.PRE_COMMIT
     there = hooks.is_file() and "modelchecks-lint" in hooks.read_text(encoding="utf-8")
     if not hooks.is_file():
         texts[hooks] = f"repos:\n{entry}"
-    taken = [path for path in texts if path.exists()]
-    if taken and not force:
-        names = ", ".join(map(_shown, taken))
-        raise click.UsageError(f"{names} is there already; --force overwrites it")
+    _free(texts, force)
     for path, text in texts.items():
         with writing(path):
             write_text(path, text)
@@ -98,6 +99,13 @@ def init(
         say(f"{_shown(hooks)} is there; add to its `repos:`\n{entry.rstrip()}")
     tell(f"\nNext:\n  modelchecks lint {_shown(file)}\n  modelchecks gate {_shown(file)}\n")
     return 0
+
+
+def _free(paths: Iterable[Path], force: bool) -> None:
+    taken = [path for path in paths if path.exists()]
+    if taken and not force:
+        names = ", ".join(map(_shown, taken))
+        raise click.UsageError(f"{names} is there already; --force overwrites it")
 
 
 def _shown(path: Path) -> str:

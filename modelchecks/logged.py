@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from modelchecks.collect import Answers, class_ids
 from modelchecks.errors import EvidenceError
-from modelchecks.facets import EMBEDDING, LOGITS
+from modelchecks.facets import EMBEDDING, INPUTS, LOGITS
 from modelchecks.sources import Batch
 
 
@@ -53,7 +53,7 @@ class LoggedAnswers:
         predicted = np.where(finite, values, -1).astype(np.int64)
         confidence = np.full(len(values), np.nan, dtype=np.float32)
         absent = dict.fromkeys(
-            (LOGITS, EMBEDDING),
+            (LOGITS, EMBEDDING, INPUTS),
             f"{where} holds classes; log one list of probabilities per row to have them",
         )
         # A log of classes does not say how many outputs there were; 0 stands for unknown.
@@ -86,5 +86,5 @@ class LoggedAnswers:
             finite,
             outputs,
             np.where(finite[:, None], logits, np.nan).astype(np.float32),
-            absent={EMBEDDING: f"{where} holds answers, no embeddings"},
+            absent=dict.fromkeys((EMBEDDING, INPUTS), f"{where} holds answers and nothing else"),
         )

@@ -1,4 +1,4 @@
-"""What a batch's images are: shapes, types, values and features, each read once."""
+"""What a batch's images are: shapes, types, values, hashes and features, each read once."""
 
 from __future__ import annotations
 
@@ -9,82 +9,186 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from modelchecks import features as image_features
+from modelchecks import fingerprints
 from modelchecks.errors import EvidenceError
-from modelchecks.facets import FEATURE, IMAGES
+from modelchecks.facets import EVERY_IMAGE, FEATURE, HASHES, IMAGES
 from modelchecks.identity import Job
 from modelchecks.sources import Batch
-from modelchecks.tally import Seen, Tally
+from modelchecks.tally import Seen, Table, Tally
+
+Feature = Callable[[NDArray[Any]], NDArray[Any]]
+
+BLANK = 0.01
+"""An image whose luminance spreads less (standard deviation; 1 is white) shows nothing."""
+SOURCE_FACTS = ("format", "mode", "bytes", "orientation")
+"""What the encoded image says of itself, where the source has encoded images."""
+_FACTS = ("width", "height", "channels", "min", "max", "mean", "std")
+_COLOURS = ("red", "green", "blue", "warm_top", "warm_bottom", "warm_spread")
+"""Per image: means of the first three channels; first minus third in the upper and the lower half,
+and of their standard deviations. NaN where there are no three channels."""
+
+
+def is_of_images(facet: str) -> bool:
+    """Return whether a facet is made of the decoded images alone."""
+    return facet in (IMAGES, EVERY_IMAGE, HASHES) or facet.startswith(FEATURE)
 
 
 def look(
     job: Job,
     seen: Seen,
     tallies: Mapping[str, Tally],
-    features: Mapping[str, Callable[[NDArray[Any]], NDArray[Any]]],
+    features: Mapping[str, Feature],
     modelled: bool,
 ) -> dict[str, str]:
-    """Count shapes, types and values, and fill the image and feature columns of a batch.
+    """Count shapes, types and values, and fill the columns that are made of a batch's images.
 
     Returns why features have no numbers, by their facet.
     """
-    batch, size = seen.batch, len(seen.batch)
+    batch = seen.batch
     if batch.images is None:
-        if features or modelled:
+        if features or modelled or HASHES in tallies:
             raise EvidenceError(
                 f"split {job.split.name!r} has no images; name the column that holds them with "
                 "`image:`"
             )
-        for tally in tallies.values():
-            tally.tables.append(seen.keep({}))
+        for facet, tally in tallies.items():
+            tally.tables.append(seen.lines(facet, {}))
         return {}
     failures: dict[str, str] = {}
-    facts = {f"image:{name}": np.full(size, np.nan) for name in _FACTS}
-    kinds = np.full(size, None, dtype=object)
-    values = {facet: np.full(size, np.nan) for facet in features}
-    groups = by_shape(batch)
-    for where, images in groups:
-        if IMAGES in tallies:
-            kinds[where] = str(images.dtype)
-            for name, column in zip(_FACTS, _measure(images, tallies[IMAGES]), strict=True):
-                facts[f"image:{name}"][where] = column
-        for facet, function in features.items():
-            try:
-                values[facet][where] = _feature(facet.removeprefix(FEATURE), function, images)
-            except EvidenceError as error:
-                failures[facet] = str(error)
+    tables = {facet: _blank(facet, batch) for facet in tallies}
+    for where, images in by_shape(batch):
+        for facet, tally in tallies.items():
+            if facet in (IMAGES, EVERY_IMAGE):
+                found = _measured(images, where, batch, tally)
+                if facet == EVERY_IMAGE:
+                    found["image:entropy"] = image_features.entropy(images)
+            elif facet == HASHES:
+                found = _hashed(images)
+            else:
+                try:
+                    name = facet.removeprefix(FEATURE)
+                    found = {facet: _feature(name, features[facet], images)}
+                except EvidenceError as error:
+                    failures[facet] = str(error)
+                    continue
+            for name, column in found.items():
+                tables[facet][name][where] = column
     for facet, tally in tallies.items():
         tally.counts["unreadable",] += len(batch.unreadable)
         tally.example(("unreadable",), list(batch.unreadable.values()))
-        if facet == IMAGES:
-            tally.tables.append(seen.keep({**facts, "image:dtype": kinds}))
-            continue
-        tally.counts["missing", facet] += int(np.isnan(values[facet]).sum())
-        tally.span(("span", facet), values[facet])
-        tally.tables.append(seen.keep({facet: values[facet]}))
+        if facet in (IMAGES, EVERY_IMAGE):
+            _sources_facts(batch, tables[facet], tally)
+        elif facet == HASHES:
+            tables[facet]["label"] = seen.labels
+        else:
+            tally.counts["missing", facet] += int(np.isnan(tables[facet][facet]).sum())
+            tally.span(("span", facet), tables[facet][facet])
+        tally.tables.append(seen.lines(facet, tables[facet]))
     return failures
 
 
-_FACTS = ("width", "height", "channels", "min", "max", "mean")
+def _blank(facet: str, batch: Batch) -> Table:
+    """Return the columns that a facet has for every row, empty as they are for unreadable ones."""
+    size = len(batch)
+    if facet == HASHES:
+        return {
+            # Readable rows have a hash; the digest of nothing is nothing.
+            "hash:there": np.zeros(size, dtype=np.uint8),
+            "hash:content": np.zeros((size, 2), dtype=np.uint64),
+            "hash:waves": np.zeros((size, len(fingerprints.ZOOMS)), dtype=np.uint64),
+            "hash:thumb": np.zeros((size, fingerprints.THUMB**2), dtype=np.uint8),
+        }
+    if facet not in (IMAGES, EVERY_IMAGE):
+        return {facet: np.full(size, np.nan)}
+    names = [*_FACTS, *_COLOURS, *(["entropy"] if facet == EVERY_IMAGE else [])]
+    columns: Table = {f"image:{name}": np.full(size, np.nan) for name in names}
+    return {**columns, "image:dtype": np.full(size, None, dtype=object)}
 
 
-def _measure(images: NDArray[Any], tally: Tally) -> tuple[Any, ...]:
-    """Count what images of one shape are; return their facts, in the order of `_FACTS`."""
+def _measured(
+    images: NDArray[Any], where: NDArray[np.int64], batch: Batch, tally: Tally
+) -> dict[str, Any]:
+    """Count what images of one shape are; return their facts, column by column."""
     height, width, channels = images.shape[1:]
     tally.counts["shape", f"{height}x{width}x{channels}"] += len(images)
     tally.counts["dtype", str(images.dtype)] += len(images)
     flat = images.reshape(len(images), -1)
     lowest, highest = flat.min(1), flat.max(1)
+    broken = np.zeros(len(images), dtype=np.bool_)
     if flat.dtype.kind == "f":
-        tally.counts["nan_values",] += int((~np.isfinite(flat)).sum())
+        finite = np.isfinite(flat)
+        broken = ~finite.all(axis=1)
+        tally.counts["nan_values",] += int((~finite).sum())
         tally.span(("value",), flat)
     else:
         tally.span(("value",), np.concatenate([lowest, highest]))
-    return width, height, channels, lowest, highest, flat.mean(1)
+    with np.errstate(invalid="ignore", over="ignore"):
+        mean, std = flat.mean(1), flat.std(1)
+        spread = image_features.contrast(images)
+        colours = _coloured(images)
+    constant = lowest == highest
+    white = np.maximum(1.0, np.abs(highest)) if flat.dtype.kind == "f" else 1.0
+    blank = spread < BLANK * white
+    grey = _colourless(images)
+    faults = {"nan_images": broken, "constant": constant, "blank": blank, "colourless": grey}
+    for kind, which in faults.items():
+        rows = where[which].tolist()
+        tally.counts[kind,] += len(rows)
+        tally.example((kind,), [batch.ids[row] for row in rows])
+    facts = (width, height, channels, lowest, highest, mean, std)
+    found = {f"image:{name}": column for name, column in zip(_FACTS, facts, strict=True)}
+    found |= {f"image:{name}": column for name, column in zip(_COLOURS, colours, strict=True)}
+    return {**found, "image:dtype": str(images.dtype)}
 
 
-def _feature(
-    name: str, function: Callable[[NDArray[Any]], NDArray[Any]], images: NDArray[Any]
-) -> NDArray[Any]:
+def _colourless(images: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which images show no colour: one channel, or three that are equal everywhere."""
+    if images.shape[3] < 3:
+        return np.ones(len(images), dtype=np.bool_)
+    same = (images[..., 0] == images[..., 1]) & (images[..., 1] == images[..., 2])
+    return np.asarray(same.all(axis=(1, 2)))
+
+
+def _coloured(images: NDArray[Any]) -> NDArray[np.float64]:
+    """Return what `_COLOURS` names, (6, n)."""
+    if images.shape[3] < 3:
+        return np.full((len(_COLOURS), len(images)), np.nan)
+    means = images[..., :3].mean(axis=2, dtype=np.float64)
+    middle = max(1, means.shape[1] // 2)
+    warm = means[..., 0] - means[..., 2]
+    spreads = images[..., :3:2].std(axis=(1, 2), dtype=np.float64)
+    red, green, blue = means.mean(axis=1).T
+    top, bottom = warm[:, :middle].mean(1), warm[:, -middle:].mean(1)
+    return np.stack([red, green, blue, top, bottom, spreads[:, 0] - spreads[:, 1]])
+
+
+def _sources_facts(batch: Batch, table: Table, tally: Tally) -> None:
+    """Add what the encoded images say of themselves, and count how cameras were held."""
+    size = len(batch)
+    for name in SOURCE_FACTS:
+        kind = object if name in ("format", "mode") else np.float64
+        empty = np.full(size, None if kind is object else np.nan, dtype=kind)
+        table[f"image:{name}"] = batch.facts.get(name, empty)
+    turned = table["image:orientation"]
+    for value in np.unique(turned[np.isfinite(turned)]).tolist():
+        rows = np.flatnonzero(turned == value).tolist()
+        tally.counts["orientation", int(value)] += len(rows)
+        if value != 1:
+            tally.example(("turned",), [batch.ids[row] for row in rows])
+
+
+def _hashed(images: NDArray[Any]) -> dict[str, Any]:
+    waves, thumbs = fingerprints.perceptual(images)
+    return {
+        "hash:there": 1,
+        "hash:content": fingerprints.contents(images),
+        "hash:waves": waves,
+        "hash:thumb": thumbs.reshape(len(images), -1),
+    }
+
+
+def _feature(name: str, function: Feature, images: NDArray[Any]) -> NDArray[Any]:
     try:
         column = np.asarray(function(images), dtype=np.float64)
     except (Exception, SystemExit) as error:

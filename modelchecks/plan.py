@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from modelchecks.check import Needs, ProbeRequest
 from modelchecks.errors import Problem, SuiteError, did_you_mean
@@ -60,10 +63,33 @@ def all_cases(suite: Suite, variants: Sequence[str] | None = None) -> tuple[Case
     """Return every case of a suite, in the order of the file, for all or the named variants."""
     names = [variant.name for variant in suite.variants if not variants or variant.name in variants]
     return tuple(
-        Case(declared, variant)
+        Case(part, variant)
         for declared in suite.checks
+        for part in _parts(declared, suite.folder)
         for variant in ([None] if declared.check.scope == "data" else names)
     )
+
+
+def _parts(declared: DeclaredCheck, folder: Path) -> list[DeclaredCheck]:
+    """Return the checks that a declared one falls into, where it has `parts`, else itself."""
+    find = getattr(declared.check, "parts", None)
+    parts = [] if find is None else find(folder)
+    taken: Counter[str] = Counter()
+    found = []
+    for name, check in parts:
+        taken[name] += 1
+        number = f"-{taken[name]}" if taken[name] > 1 else ""
+        found.append(replace(declared, id=f"{declared.id}.{_plain(name)}{number}", check=check))
+    return found or [declared]
+
+
+def _plain(name: str) -> str:
+    """Return a name with what a case id may hold.
+
+    >>> _plain("values-to-be-in-set.store name")
+    'values-to-be-in-set.store-name'
+    """
+    return re.sub(r"[^A-Za-z0-9_.-]", "-", name)
 
 
 def make_plan(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from modelchecks import registry
@@ -16,6 +17,7 @@ from modelchecks.identity import Job, digest, open_source, probe_identity
 from modelchecks.plan import Shard, SplitPlan, shards
 from modelchecks.probes import Probe, ProbeContext
 from modelchecks.scan import predictor
+from modelchecks.sources import Samples
 from modelchecks.store import Store
 from modelchecks.suite import Suite
 
@@ -30,59 +32,87 @@ def find_probe(name: str, suite: Suite) -> Probe:
     return probe
 
 
-def probe_key(request: ProbeRequest, probe: Probe, suite: Suite, keys: Mapping[str, str]) -> str:
-    """Return the key of a probe's outcome; `keys` are those of the facets of its split."""
-    read = [keys[facet] for facet in sorted(facets_of(probe.kinds, request.variant))]
+def probe_key(
+    request: ProbeRequest, probe: Probe, suite: Suite, keys: Mapping[str, Mapping[str, str]]
+) -> str:
+    """Return the key of a probe's outcome; `keys` are those of the facets of each split."""
+    facets = sorted(facets_of(probe.kinds, request.variant))
+    splits = (request.split, *request.others)
+    read = [keys[split][facet] for split in splits for facet in facets]
     return digest(probe_identity(request, probe.packages, suite, read))
 
 
-def run_probe(
-    request: ProbeRequest,
-    probe: Probe,
-    key: str,
-    evidence: Evidence,
-    job_of: Callable[[SplitPlan], Job],
-    store: Store,
-    suite: Suite,
-    fresh: bool,
-) -> Outcome:
-    """Return the outcome that is stored under `key`, or ask the probe and store it.
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What probes are asked with: the evidence of the splits, and how to have more of it."""
 
-    Raises EvidenceError where there is none.
-    """
-    if not fresh and (known := store.outcome(key)) is not None:
-        return known
-    split = next(split for split in suite.splits if split.name == request.split)
-    context = ProbeContext(
-        suite,
-        evidence,
-        lambda: open_source(suite, split).open(suite.folder),
-        lambda: _model(request, job_of, suite),
-    )
+    suite: Suite
+    store: Store
+    splits: Mapping[str, Evidence | EvidenceError]
+    keys: Mapping[str, Mapping[str, str]]
+    job_of: Callable[[SplitPlan], Job]
+    fresh: bool = False
 
-    meta = {"split": request.split, "facet": f"probe:{request.probe}"}
+    def ask(self, request: ProbeRequest, probe: Probe, key: str) -> Outcome:
+        """Return the outcome that is stored under `key`, or ask the probe and store it.
 
-    def one(shard: Shard | None) -> Outcome:
-        name = key if shard is None else f"{key}-{shard.index:06d}"
-        with store.lock(f"probe-{name[:48]}"):
-            # Another gate may have answered it meanwhile.
-            if not fresh and (known := store.outcome(name)) is not None:
-                return known
-            outcome = dict(probe.run(request, context, shard))
-            store.save_outcome(name, outcome, meta)
-            return outcome
+        Raises EvidenceError where there is none.
+        """
+        store = self.store
+        if not self.fresh and (known := store.outcome(key)) is not None:
+            return known
+        context = self.context(request, request.split)
+        meta = {"split": request.split, "facet": f"probe:{request.probe}"}
 
-    if not probe.by_shard:
-        return one(None)
-    plan = shards(request.split, evidence.total, suite.compute.shard_rows)
-    merged = dict(probe.merge(list(map_shards(one, plan))))
-    store.save_outcome(key, merged, meta)
-    return merged
+        def one(shard: Shard | None) -> Outcome:
+            name = key if shard is None else f"{key}-{shard.index:06d}"
+            with store.lock(f"probe-{name[:48]}"):
+                # Another gate may have answered it meanwhile.
+                if not self.fresh and (known := store.outcome(name)) is not None:
+                    return known
+                outcome = dict(probe.run(request, context, shard))
+                store.save_outcome(name, outcome, meta)
+                return outcome
 
+        if not probe.by_shard:
+            return one(None)
+        rows, at_once = context.evidence.total, self.suite.compute.shard_rows
+        plan = shards(request.split, rows, at_once)
+        merged = dict(probe.merge(list(map_shards(one, plan))))
+        store.save_outcome(key, merged, meta)
+        return merged
 
-def _model(request: ProbeRequest, job_of: Callable[[SplitPlan], Job], suite: Suite) -> Predictor:
-    variant = next((v for v in suite.variants if v.name == request.variant), None)
-    if variant is None:
-        raise EvidenceError(f"probe {request.probe!r} asks a model but names no variant")
-    facets = tuple(sorted(facets_of({"predictions"}, variant.name)))
-    return predictor(job_of(SplitPlan(request.split, facets, (variant,))), variant)
+    def context(self, request: ProbeRequest, name: str) -> ProbeContext:
+        """Return what a probe may use of a split that its request names."""
+        evidence = self.splits.get(name)
+        if not isinstance(evidence, Evidence):
+            raise evidence or EvidenceError(f"no evidence for split {name!r}")
+        split = next(split for split in self.suite.splits if split.name == name)
+
+        def of(other: str) -> ProbeContext:
+            if other not in (request.split, *request.others):
+                raise EvidenceError(
+                    f"probe {request.probe!r} reads split {other!r}, which its request does not "
+                    "name in `others`"
+                )
+            return self.context(request, other)
+
+        def every_row(facet: str, shard: int | None = None) -> Iterator[Mapping[str, Any]]:
+            return self.store.every_row(self.keys[name][facet], shard)
+
+        def model(transform: str | None = None) -> Predictor:
+            return self._model(request, name, transform)
+
+        def samples() -> Samples:
+            return open_source(self.suite, split).open(self.suite.folder)
+
+        return ProbeContext(self.suite, evidence, samples, model, every_row, of)
+
+    def _model(self, request: ProbeRequest, split: str, transform: str | None) -> Predictor:
+        variant = next((v for v in self.suite.variants if v.name == request.variant), None)
+        if variant is None:
+            raise EvidenceError(f"probe {request.probe!r} asks a model but names no variant")
+        facets = tuple(sorted(facets_of({"logits"}, variant.name)))
+        job = self.job_of(SplitPlan(split, facets, (variant,)))
+        asked = variant if transform is None else replace(variant, transform=transform)
+        return predictor(job, asked)

@@ -38,12 +38,11 @@ class NoDataError(ModelchecksError):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """What one plain column of a log is like; its kind is text, number or time."""
+    """What one column of a log is like; its kind is text, number, time or other."""
 
     name: str
     kind: str
-    nulls: bool
-    values: tuple[Any, ...] = ()
+    values: tuple[str, ...] = ()
     low: float | None = None
     high: float | None = None
     unique: bool = False
@@ -53,8 +52,8 @@ class Column:
 class Source:
     """One split as it lies there: its YAML fields, and what was seen of it.
 
-    `columns` are the log's own, without label, id and answers; `ids` the class ids in use; `right`
-    how many of the `labelled` rows each column of answers has right.
+    `columns` are the log's own, without label, id and answers; `right` tells how many of the
+    `labelled` rows each column of answers has right.
     """
 
     role: str
@@ -64,7 +63,6 @@ class Source:
     columns: tuple[Column, ...] = ()
     slices: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
-    ids: tuple[int, ...] = ()
     labelled: int = 0
     right: Mapping[str, int] = field(default_factory=dict)
     image: Mapping[str, Any] | None = None
@@ -140,7 +138,6 @@ def _folder(role: str, path: Path) -> Source:
         path,
         "image_folder",
         classes=classes,
-        ids=tuple(range(len(classes))),
         labelled=len(files),
         image=_image(seen),
     )
@@ -178,9 +175,8 @@ def _log(role: str, path: Path, logged: Sequence[str]) -> Source:
     classes: tuple[str, ...] = ()
     if label is not None and _is_text(names[label]):
         classes = tuple(sorted(set(filter(None, table.column(label).to_pylist()))))
-    ids = {value for value in labels or () if isinstance(value, int)}
     own = {label, id, *right, *logged}
-    slices = tuple(c.name for c in columns if c.kind == "text" and c.values and c.name not in own)
+    slices = tuple(c.name for c in columns if c.values and c.name not in own)
     fields = {"image": image, "label": label, "id": id}
     return Source(
         role,
@@ -190,7 +186,6 @@ def _log(role: str, path: Path, logged: Sequence[str]) -> Source:
         tuple(column for column in columns if column.name not in own),
         slices,
         classes,
-        tuple(sorted(ids)) or tuple(range(len(classes))),
         0 if labels is None else sum(value is not None for value in labels),
         right,
         None if pictures is None else _image(list(_decoded(pictures))),
@@ -245,13 +240,12 @@ def _columns(table: pa.Table) -> Iterator[Column]:
 
     for name in table.column_names:
         column, kind = table.column(name), table.schema.field(name).type
-        nulls = column.null_count > 0
         if _is_text(kind):
             values = sorted(value for value in column.unique().to_pylist() if value is not None)
             few = tuple(values) if 0 < len(values) <= FEW else ()
-            yield Column(name, "text", nulls, few, unique=len(values) == len(column))
+            yield Column(name, "text", few, unique=len(values) == len(column))
         elif pa.types.is_timestamp(kind):
-            yield Column(name, "time", nulls)
+            yield Column(name, "time")
         elif pa.types.is_integer(kind) or pa.types.is_floating(kind):
             ends = pc.min_max(column).as_py()
             low, high = ends["min"], ends["max"]
@@ -260,12 +254,13 @@ def _columns(table: pa.Table) -> Iterator[Column]:
             yield Column(
                 name,
                 "number",
-                nulls,
                 (),
                 float(low) if finite else None,
                 float(high) if finite else None,
                 unique,
             )
+        else:
+            yield Column(name, "other")
 
 
 def _right(

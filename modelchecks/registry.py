@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -38,7 +38,7 @@ def find(group: Group, name: str, folder: Path) -> Any:
     """Return what `name` stands for in `group`; raises UnknownNameError with the reason."""
     if ":" in name:
         return load(name, folder)
-    points = [p for p in entry_points(group=f"modelchecks.{group}") if p.name == name]
+    points = [p for p in _points(group, tuple(sys.path)) if p.name == name]
     if not points:
         raise UnknownNameError(
             f"no {group.removesuffix('s')} is named {name!r}{did_you_mean(name, names(group))}"
@@ -54,6 +54,12 @@ def find(group: Group, name: str, folder: Path) -> Any:
         raise UnknownNameError(
             f"{name!r} ({points[0].value}) cannot be imported: {type(error).__name__}: {error}"
         ) from error
+
+
+@lru_cache
+def _points(group: Group, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    """Return the entry points of a group, found once for each path: it takes 30 ms."""
+    return tuple(entry_points(group=f"modelchecks.{group}"))
 
 
 def load(reference: str, folder: Path) -> Any:

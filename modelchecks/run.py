@@ -263,4 +263,5 @@ def _request(item: Mapping[str, Any]) -> ProbeRequest:
     options = tuple((name, value) for name, value in item["options"])
     files = tuple(item["files"])
     asks, variant = item["asks_model"], item["variant"]
-    return ProbeRequest(item["probe"], item["split"], files, options, asks, variant)
+    others = tuple(item.get("others", ()))
+    return ProbeRequest(item["probe"], item["split"], files, options, asks, variant, others)

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from modelchecks.calibrate import Proposal, as_yaml
+from modelchecks.expecting import IMAGE_COLUMNS
 from modelchecks.proposing import Column, Source, floor, margin
+from modelchecks.suite import Split, Suite, Variant
 
 Sampling = Literal["random", "unknown"]
 
@@ -99,30 +101,39 @@ def relative(path: Path, folder: Path) -> str:
     return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
 
 
-def schema(name: str, source: Source) -> dict[str, Any]:
-    """Return the Great Expectations suite that a new suite starts with: what the data meets.
+def schema(name: str, sources: Sequence[Source], file: Path) -> dict[str, Any] | None:
+    """Return the Great Expectations suite that a new suite starts with, inferred from all rows.
 
-    Label and id have these names in the table that is validated, whatever the log calls them.
+    It is that of the first split, and leaves out in another what that does not have. None where
+    there is nothing but ids. Raises EvidenceError where the split cannot be read.
     """
-    found: list[dict[str, Any]] = []
+    from modelchecks.proposal import propose
 
-    def expect(kind: str, severity: str = "critical", **kwargs: Any) -> None:
-        found.append({"type": f"expect_column_{kind}", "kwargs": kwargs, "severity": severity})
-
-    if "id" in source.fields:
-        expect("values_to_be_unique", column="id")
-    if source.ids:
-        expect("values_to_be_in_set", column="label", value_set=list(source.ids))
-    for column in source.columns:
-        if not column.nulls:
-            expect("values_to_not_be_null", column=column.name)
-        ends = {"min_value": column.low, "max_value": column.high}
-        if column.values:
-            expect("values_to_be_in_set", column=column.name, value_set=list(column.values))
-        elif column.low is not None and not column.unique:
-            # A little beyond what was seen is news, and no reason to block.
-            expect("values_to_be_between", "warning", column=column.name, **ends)
-    return {"name": name, "expectations": found}
+    first, others = sources[0], sources[1:]
+    answers = dict.fromkeys(column for source in sources for column in source.right)
+    split = Split(
+        first.role,
+        first.source,
+        {"path": relative(first.path, file.parent), **first.fields},
+        first.slices,
+    )
+    variants = tuple(Variant(column, logged=column) for column in answers)
+    classes = next((source.classes for source in sources if source.classes), ())
+    absent: dict[str, list[str]] = {}
+    for other in others:
+        names = {column.name for column in other.columns}
+        lacking = [column.name for column in first.columns if column.name not in names]
+        lacking += IMAGE_COLUMNS if first.has_images and not other.has_images else ()
+        lacking += () if other.labelled else ("label",)
+        for column in lacking:
+            absent.setdefault(column, []).append(other.role)
+    found = propose(
+        Suite(name, file, (split,), variants, (), classes=classes),
+        first.role,
+        absent=absent,
+        tables=("rows",),
+    )
+    return found.get("rows")
 
 
 def suite(

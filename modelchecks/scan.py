@@ -12,11 +12,13 @@ from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 
+import numpy as np
+
 from modelchecks.collect import Predictor, collect
 from modelchecks.errors import EvidenceError
 from modelchecks.evidence import Evidence
 from modelchecks.executors.local import map_shards
-from modelchecks.facets import EMBEDDING, LOGITS, variant_of
+from modelchecks.facets import EMBEDDING, INPUTS, LOGITS, keeps_every_row, variant_of
 from modelchecks.identity import Job, Pace, open_source, pace_key
 from modelchecks.plan import Shard, shards
 from modelchecks.sources import Samples
@@ -74,7 +76,8 @@ class Scan:
         for facet, evidence in merged.items():
             if facet in self.finished or self._failed(facet):
                 continue
-            self.store.save_whole(self.job.keys[facet], evidence)
+            kept = len(plan) if keeps_every_row(facet) else None
+            self.store.save_whole(self.job.keys[facet], evidence, kept)
             self.finished[facet] = evidence
 
     def _unclaimed(self, shard: Shard) -> Parts | None:
@@ -131,8 +134,13 @@ class Scan:
                 facets,
                 self._count,
                 self._rows_at_once,
-                next(iter(self.merged.values())).rows.ceilings() if self.merged else {},
+                self._ceilings(),
             )
+
+    def _ceilings(self) -> Mapping[bool, np.uint64]:
+        """Return above which priority no further row can enter the samples."""
+        sampled = [e for facet, e in self.merged.items() if not keeps_every_row(facet)]
+        return sampled[0].rows.ceilings() if sampled else {}
 
     def _failed(self, facet: str) -> bool:
         return facet in self.failures or variant_of(facet) in self.failures
@@ -174,6 +182,9 @@ class Scan:
 
 def _merge_into(merged: Parts, parts: Mapping[str, Evidence]) -> None:
     for facet, part in parts.items():
+        if keeps_every_row(facet):
+            # Its rows stay on disk.
+            part = part.counted()
         merged[facet] = merged[facet].merge(part) if facet in merged else part
 
 
@@ -188,7 +199,8 @@ def predictor(job: Job, variant: Variant) -> Predictor:
         return LoggedAnswers(variant.name, variant.logged, job.suite.classes)
     from modelchecks.inference import Model
 
-    wanted = {prefix for prefix in (LOGITS, EMBEDDING) if f"{prefix}{variant.name}" in job.keys}
+    kinds = (LOGITS, EMBEDDING, INPUTS)
+    wanted = {prefix for prefix in kinds if f"{prefix}{variant.name}" in job.keys}
     pace = job.paces[variant.name]
     sha256 = job.weights.get(variant.name)
     return Model(variant, job.suite.folder, job.suite.compute, pace, frozenset(wanted), sha256)

@@ -68,9 +68,11 @@ class Store:
         """Return the evidence of a facet over all shards; None where it is absent or damaged."""
         return self._evidence(key, WHOLE)
 
-    def save_whole(self, key: str, evidence: Evidence) -> None:
-        """Write a facet's evidence over all shards, and drop the shards."""
-        self._save(key, WHOLE, evidence)
+    def save_whole(self, key: str, evidence: Evidence, shards: int | None = None) -> None:
+        """Write a facet's evidence over all shards; drop these, unless so many are to be kept."""
+        self._save(key, WHOLE, evidence, shards)
+        if shards is not None:
+            return
         for file in (*self._path(key).glob("[0-9]*.json"), *self._path(key).glob("[0-9]*.parquet")):
             file.unlink(missing_ok=True)
 
@@ -86,6 +88,24 @@ class Store:
     def save_shard(self, key: str, index: int, evidence: Evidence) -> None:
         """Write one shard's evidence; a reader sees all of it or nothing."""
         self._save(key, f"{index:06d}", evidence)
+
+    def every_row(self, key: str, shard: int | None = None) -> Iterator[Mapping[str, Any]]:
+        """Yield the columns of a facet that keeps all its rows, shard by shard, or of one shard.
+
+        Raises EvidenceError where a file is missing or damaged, and drops the facet, so that the
+        next gate gathers it again.
+        """
+        body = self._read(self._path(key) / f"{WHOLE}.json")
+        shards = 0 if body is None else int(body.get("shards") or 0)
+        for index in range(shards) if shard is None else [shard]:
+            part = self.shard(key, index) if index < shards else None
+            if part is None:
+                self.discard(key)
+                raise EvidenceError(
+                    f"{self._path(key) / f'{index:06d}.parquet'} is damaged or missing, and was "
+                    "dropped; run the gate again to gather it"
+                )
+            yield part.rows.columns
 
     def discard(self, key: str) -> None:
         """Remove a facet's evidence, which turned out to be of something else."""
@@ -161,6 +181,10 @@ class Store:
         body = self._read(path)
         if body is None:
             return None
+        kept = [path.with_name(f"{index:06d}.json") for index in range(body.get("shards") or 0)]
+        if not all(shard.exists() and shard.with_suffix(".parquet").exists() for shard in kept):
+            self.say(f"{path.parent}: a shard is missing; gathering this evidence again")
+            return None
         rows_path = path.with_suffix(".parquet")
         try:
             data = rows_path.read_bytes()
@@ -174,7 +198,7 @@ class Store:
         rows = Rows(_read_rows(data), int(body["limit"]))
         return Evidence(body["split"], Totals.from_json(body["totals"]), rows, {}, body["meta"])
 
-    def _save(self, key: str, name: str, evidence: Evidence) -> None:
+    def _save(self, key: str, name: str, evidence: Evidence, shards: int | None = None) -> None:
         path = self._path(key) / f"{name}.json"
         self._prepare(path.parent)
         digest = _write_rows(path.with_suffix(".parquet"), evidence.rows.columns)
@@ -184,6 +208,7 @@ class Store:
             "limit": evidence.rows.limit,
             "rows_sha256": digest,
             "meta": dict(evidence.meta),
+            "shards": shards,
         }
         self._write(path, body)
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelchecks.evidence import Evidence
+from modelchecks.facets import keeps_every_row
 from modelchecks.identity import Job
 from modelchecks.sources import Batch
 from modelchecks.totals import EXAMPLES, Key, Rows, Totals
@@ -36,8 +37,8 @@ class Tally:
             self.highs[key] = max(self.highs.get(key, -np.inf), float(finite.max()))
 
     def example(self, key: Key, texts: Sequence[str]) -> None:
-        """Keep the smallest few texts as examples."""
-        self.examples[key] = sorted([*self.examples[key], *texts])[:EXAMPLES]
+        """Keep the smallest few texts as examples, each once."""
+        self.examples[key] = sorted({*self.examples[key], *texts})[:EXAMPLES]
 
     def per_class(self, key: Key, values: NDArray[np.int64]) -> None:
         """Count the values, each under `key` and itself."""
@@ -56,16 +57,20 @@ class Tally:
             self.highs,
             {key: tuple(texts) for key, texts in self.examples.items()},
         )
-        rows = Rows(columns, job.suite.compute.max_rows).bounded()
+        if keeps_every_row(facet):
+            rows = Rows(columns, max(len(columns.get("index", ())), 1))
+        else:
+            rows = Rows(columns, job.suite.compute.max_rows).bounded()
         return Evidence(job.split.name, totals, rows, {}, job.metas[facet])
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One batch on its way: its labels, the identity of its rows, and which of them are kept."""
+    """One batch on its way: its labels, the places of its rows, and which of them are kept."""
 
     batch: Batch
     labels: NDArray[np.int64]
+    index: NDArray[np.int64]
     kept: NDArray[np.bool_]
     base: Table
 
@@ -73,3 +78,7 @@ class Seen:
         """Return the columns of the rows that are kept, with what identifies these."""
         kept = {name: column[self.kept] for name, column in columns.items()}
         return {**self.base, **kept}
+
+    def lines(self, facet: str, columns: Mapping[str, NDArray[Any]]) -> Table:
+        """Return the columns of the rows that a facet keeps: all, or those of the sample."""
+        return {"index": self.index, **columns} if keeps_every_row(facet) else self.keep(columns)

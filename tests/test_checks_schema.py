@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 from datetime import UTC, datetime, timedelta
 
@@ -9,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from casestudy.live import png
 from modelchecks import load_suite, run_suite
@@ -38,7 +41,12 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def judge(folder, expectations=None, image="", **columns):
+def judge(folder, expectations=None, image="", more="", rest="", **columns):
+    (result,) = cases(folder, expectations, image, more, rest, **columns)
+    return result
+
+
+def cases(folder, expectations=None, image="", more="", rest="", **columns):
     table = pq.read_table(folder / "a.parquet")
     for name, values in columns.items():
         table = table.set_column(table.schema.get_field_index(name), name, pa.array(values))
@@ -50,18 +58,20 @@ def judge(folder, expectations=None, image="", **columns):
         parts.append("expectations: e.json")
     if image:
         parts.append(f"image: {{{image}}}")
+    if more:
+        parts.append(more)
     (folder / "s.suite.yaml").write_text(
         "suite: s\n"
         "data: {a: {source: parquet, path: a.parquet, image: image, label: label, id: id}}\n"
         "variants: {v: {logged: answer}}\n"
-        f"checks: [schema: {{{', '.join([*parts, 'splits: [a]'])}}}]\n"
+        f"checks: [schema: {{{', '.join([*parts, 'splits: [a]'])}}}]\n{rest}\n"
     )
-    (result,) = run_suite(load_suite(folder / "s.suite.yaml")).results
-    return result
+    return run_suite(load_suite(folder / "s.suite.yaml")).results
 
 
-def expect(kind, severity=None, **kwargs):
+def expect(kind, severity=None, meta=None, **kwargs):
     item = {"type": f"expect_{kind}", "kwargs": kwargs}
+    item |= {} if meta is None else {"meta": {"modelchecks": meta}}
     return item if severity is None else {**item, "severity": severity}
 
 
@@ -82,7 +92,7 @@ def test_expectations_of_every_kind_of_column_are_met(folder):
     assert result.status == "passed"
     assert "8 expectations met on a" in result.message
     told = result.details["a"]
-    assert (told["rows"], told["of"]) == (ROWS, ROWS)
+    assert (told["sampled"], told["of"]) == (ROWS, ROWS)
     assert [item["type"] for item in told["expectations"]] == [item["type"] for item in GOOD]
 
 
@@ -180,13 +190,159 @@ def inverted_check() -> str:
     return "shape: [6, 4, 1], dtype: uint8, range: [0, 255]"
 
 
-def test_a_sample_is_said_to_be_one(folder):
-    judge(folder, GOOD)
-    suite = folder / "s.suite.yaml"
-    suite.write_text(suite.read_text() + "compute: {max_rows: 25}\n")
-    (result,) = run_suite(load_suite(suite)).results
+def test_single_values_are_asked_of_all_rows_and_whole_columns_of_a_sample(folder):
+    counts = [expect("table_row_count_to_equal", value=ROWS)]
+    few = "compute: {max_rows: 25, shard_rows: 7}"
+    result = judge(folder, [*GOOD, *counts], rest=few)
     assert result.status == "passed"
-    assert "expectations looked at a sample: 25 of 40 rows of a" in result.message
+    assert "expectations looked at a sample: 25 of 40 rows of a (3 about whole" in result.message
+    by_type = {item["type"]: item for item in result.details["a"]["expectations"]}
+    assert by_type["expect_column_values_to_be_in_set"]["looked"] == ROWS
+    assert by_type["expect_column_values_to_be_unique"]["looked"] == 25
+    assert by_type["expect_table_row_count_to_equal"]["of_sample"] is False
+
+
+@pytest.mark.parametrize("shard_rows", [1, 7, 40])
+@pytest.mark.parametrize(("mostly", "status"), [(0.8, "passed"), (0.81, "failed")])
+def test_counts_of_shards_add(folder, shard_rows, mostly, status):
+    """Eight of the forty labels are wrong, all in one place: 80 % are right."""
+    wanted = [expect("column_values_to_be_in_set", column="label", value_set=[1], mostly=mostly)]
+    result = judge(folder, wanted, rest=f"compute: {{shard_rows: {shard_rows}}}", label=EIGHT)
+    assert result.status == status
+    (told,) = result.details["a"]["expectations"]
+    assert (told["looked"], told["unexpected"]) == (ROWS, 8)
+    assert told["examples"] == [f"r{i:02d}" for i in range(3, 8)]
+
+
+EIGHT = [1] * 3 + [9] * 8 + [1] * (ROWS - 11)
+
+
+def test_rows_that_fail_are_shown(folder):
+    result = judge(folder, GOOD[:1], label=EIGHT)
+    pictures = result.details["images"]
+    assert [picture["caption"] for picture in pictures] == [f"a r{i:02d}" for i in range(3, 8)]
+    data = base64.b64decode(pictures[0]["png"])
+    shown = np.asarray(Image.open(io.BytesIO(data)))
+    stored = pq.read_table(folder / "a.parquet")["image"][3].as_py()
+    assert np.array_equal(shown, np.asarray(Image.open(io.BytesIO(stored))))
+
+
+def test_each_expectation_may_be_a_case(folder):
+    wanted = [*GOOD, expect("column_values_to_be_between", column="price", min_value=0)]
+    found = cases(folder, wanted, more="results: expectation", label=EIGHT)
+    assert [result.case for result in found[:2]] == [
+        "schema.values-to-be-in-set.label[data]",
+        "schema.values-to-be-unique.id[data]",
+    ]
+    statuses = {result.case: result.status for result in found}
+    assert len(statuses) == len(wanted)
+    assert statuses["schema.values-to-be-in-set.label[data]"] == "failed"
+    assert statuses["schema.values-to-be-between.price[data]"] == "errored"
+    assert sorted(statuses.values())[2:] == ["passed"] * (len(wanted) - 2)
+
+
+def test_two_alike_are_two_cases_and_an_unreadable_file_is_one(folder):
+    found = cases(folder, GOOD[:1] * 2, more="results: expectation")
+    assert [result.case for result in found] == [
+        "schema.values-to-be-in-set.label[data]",
+        "schema.values-to-be-in-set.label-2[data]",
+    ]
+    (folder / "e.json").unlink()
+    (result,) = run_suite(load_suite(folder / "s.suite.yaml")).results
+    assert (result.case, result.status) == ("schema[data]", "errored")
+    assert "e.json cannot be read" in result.message
+
+
+NO_LABELS = pa.nulls(ROWS, pa.int64())
+
+
+def test_no_value_meets_nothing(folder):
+    """Great Expectations calls an expectation about no values a success."""
+    result = judge(folder, GOOD[:2], label=NO_LABELS)
+    assert result.status == "inconclusive"
+    assert "1 found no value to look at: a: column values to be in set (label" in result.message
+
+
+def test_in_an_environment_labels_may_be_missing_but_not_wrong(folder):
+    live = {"not_in": ["live"], "optional_in": ["live"]}
+    there = expect("column_values_to_not_be_null", meta={"not_in": ["live"]}, column="label")
+    known = expect(
+        "column_values_to_be_in_set",
+        meta={"optional_in": ["live"]},
+        column="label",
+        value_set=[0, 1, 2],
+    )
+    gone = expect("column_values_to_be_between", meta=live, column="price", min_value=0)
+    as_live = "environments: {a: live}"
+    wanted = [GOOD[1], there, known, gone]
+    half = pa.array([None, 1] * (ROWS // 2), pa.int64())
+    assert judge(folder, wanted[:3], label=half).status == "failed"
+    passed = judge(folder, wanted, more=as_live, label=half)
+    assert (passed.status, passed.details["a"]["left_out"]) == ("passed", 2)
+    assert judge(folder, wanted, more=as_live, label=NO_LABELS).status == "passed"
+    assert judge(folder, wanted, more=as_live, label=EIGHT).status == "failed"
+    every = [expect("column_to_exist", meta=live, column="label")]
+    asked = judge(folder, every, more=as_live)
+    assert asked.status == "inconclusive"
+    assert "nothing was asked that must hold on a" in asked.message
+
+
+@pytest.mark.parametrize("meta", [{"not_on": ["a"]}, {"not_in": "a"}, {"optional_in": 3}, []])
+def test_a_meta_that_is_misspelt_is_errored(folder, meta):
+    item = {**GOOD[0], "meta": {"modelchecks": meta}}
+    result = judge(folder, [item])
+    assert (result.status, "meta: modelchecks:" in result.message) == (
+        ("errored", True) if meta else ("passed", False)
+    )
+
+
+@pytest.mark.parametrize(
+    ("table", "columns", "absent"),
+    [
+        ("images", ["width", "mode", "bytes", "entropy", "format", "orientation"], "label"),
+        ("labels", ["label", "name", "form"], "width"),
+        ("log", ["camera", "latency", "time"], "label"),
+        ("rows", ["width", "label", "camera", "time"], "name"),
+    ],
+)
+def test_tables(folder, table, columns, absent):
+    wanted = [expect("column_to_exist", column=name) for name in ["id", *columns]]
+    assert judge(folder, wanted, more=f"table: {table}").status == "passed"
+    wanted.append(expect("column_to_exist", column=absent))
+    assert judge(folder, wanted, more=f"table: {table}").status == "failed"
+
+
+def test_what_images_say_of_themselves(folder):
+    stored = pq.read_table(folder / "a.parquet")["image"].to_pylist()
+    wanted = [
+        expect("column_values_to_be_in_set", column="format", value_set=["PNG"]),
+        expect("column_values_to_be_in_set", column="mode", value_set=["L"]),
+        expect(
+            "column_values_to_be_between",
+            column="bytes",
+            min_value=min(map(len, stored)),
+            max_value=max(map(len, stored)),
+        ),
+        expect("column_values_to_be_between", column="entropy", min_value=3, max_value=8),
+        expect("column_values_to_be_null", column="orientation"),
+    ]
+    assert judge(folder, wanted, more="table: images").status == "passed"
+
+
+def test_one_hot_labels_are_class_ids(folder):
+    form = expect("column_values_to_be_in_set", column="form", value_set=["one-hot"])
+    hot = [[float(i % 3 == k) for k in range(3)] for i in range(ROWS)]
+    result = judge(folder, [GOOD[0], form], more="table: labels", label=hot)
+    assert result.status == "passed"
+    hot[5] = [1.0, 1.0, 0.0]
+    result = judge(folder, [GOOD[0], form], more="table: labels", label=hot)
+    assert result.status == "errored"
+    assert "is [1.0, 1.0, 0.0], which is not one class" in result.message
+
+
+def test_a_file_that_changes_is_asked_again(folder):
+    assert judge(folder, GOOD[:1]).status == "passed"
+    assert judge(folder, [expect("column_to_exist", column="price")]).status == "failed"
 
 
 @pytest.mark.parametrize(
@@ -194,6 +350,11 @@ def test_a_sample_is_said_to_be_one(folder):
     [
         ({"splits": ()}, "splits: is empty"),
         ({"splits": ("a",)}, "asks nothing"),
+        ({"splits": ("a",), "expectations": "e", "environments": {"b": "x"}}, "environments"),
+        (
+            {"splits": ("a",), "image": ImageSchema(dtype="uint8"), "results": "expectation"},
+            "results",
+        ),
     ],
 )
 def test_a_schema_that_asks_nothing_is_refused(options, named):

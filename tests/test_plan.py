@@ -47,7 +47,8 @@ def test_there_is_a_case_for_each_check_and_variant_and_one_for_each_check_of_th
 def test_needs_are_the_union_over_all_cases(suite: Suite) -> None:
     plan = make_plan(suite)
     features = {"feature:brightness", "feature:contrast"}
-    facets = features | {"rows", "images", "columns", "answers:good", "answers:bad"}
+    every = {"all:rows", "all:images", "all:columns"}
+    facets = features | every | {"rows", "answers:good", "answers:bad"}
     assert {split.split: set(split.facets) for split in plan.splits} == {
         "offline": facets,
         "live": facets,

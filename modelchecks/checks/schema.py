@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 from modelchecks.check import Needs, Outcome, ProbeRequest, Scope, SplitName, SuitePath, View, param
 from modelchecks.errors import EvidenceError
 from modelchecks.evidence import Evidence
+from modelchecks.expecting import Name, asked_of, read_suite, table_facets
 from modelchecks.results import Severity, Status
 from modelchecks.wording import listing
+
+MOST_PICTURES = 24
+"""How many images of failing rows a report shows for a case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,15 +75,25 @@ class Schema:
     """The rows of every named split are what the model was made for.
 
     Statistic: none; each statement is true or false. `expectations` is a Great Expectations suite
-    in its own JSON format, validated by Great Expectations over a table with one row per image
-    (id, label, width, height, channels, dtype, min, max, mean, and the log's own columns; at most
-    `max_rows` sampled rows, and the message says so where that is not all). `image` states what
-    every decoded image must be, judged over all rows. An image that cannot be read fails the
-    check. An expectation of GX severity `warning` or `info` is reported but does not fail it.
+    in its own JSON format, validated by Great Expectations over one of these tables, each with an
+    `id` and one row per image:
+    images (width, height, channels, mode, dtype, min, max, mean, bytes, entropy, format,
+    orientation), labels (label, name, form: id, name or one-hot), log (the log's own columns), or
+    rows, all of them but name and form. Expectations about single values are asked of all rows;
+    those about a whole column (a mean, uniqueness) of the sample of at most `max_rows` rows, and
+    the message says so where that is not all. `image` states what every decoded image must be, over
+    all rows. An image that cannot be read fails the check. An expectation of GX severity `warning`
+    or `info` is reported but does not fail it.
 
-    Assumes: nothing. An expectation that raised is `errored`, never passed.
+    An expectation's `meta: {modelchecks: {not_in: [live], optional_in: [live]}}` leaves it out in
+    an environment, or lets its column be missing there. A split is its own environment unless
+    `environments` names another one. With `results: expectation` each expectation is a case.
 
-    Reference: Great Expectations 1.x, ExpectationSuite.
+    Assumes: nothing. An expectation that raised is `errored`, one that met no value at all
+    `inconclusive`; neither is passed.
+
+    Reference: Great Expectations 1.x, ExpectationSuite; Breck et al. (2019), Data Validation for
+    Machine Learning, MLSys (environments).
 
     Example:
       - schema: {expectations: schema/fashion.json, splits: [train, offline, live]}
@@ -89,6 +104,11 @@ class Schema:
 
     splits: tuple[SplitName, ...] = param("splits to look at")
     expectations: SuitePath | None = param("Great Expectations suite (JSON)", default=None)
+    table: Name = param("the table that expectations are asked of", default="rows")
+    environments: Mapping[str, Any] = param(
+        "{split: environment}, where that is not its own name", default_factory=dict
+    )
+    results: Literal["suite", "expectation"] = param("one case, or one each", default="suite")
     image: ImageSchema | None = param("shape, dtype and range of every image", default=None)
 
     def __post_init__(self) -> None:
@@ -96,64 +116,157 @@ class Schema:
             raise ValueError("splits: is empty; name at least one")
         if self.expectations is None and self.image is None:
             raise ValueError("asks nothing; give `expectations` or `image`")
+        if self.results == "expectation" and self.expectations is None:
+            raise ValueError("results: there are no `expectations` to have a case each")
+        for split, name in self.environments.items():
+            if split not in self.splits or not isinstance(name, str):
+                raise ValueError(f"environments: {split!r} is not among `splits`, or has no name")
 
     def needs(self) -> Needs:
         """Return the per-image facts, labels and log columns, and a probe per split."""
-        kinds = frozenset({"images", "labels", "columns"})
+        kinds = {"labels"} | ({"images"} if self.image is not None else set())
+        if self.expectations is not None:
+            kinds |= set(table_facets(self.table))
         probes = tuple(self._request(split) for split in self.splits if self.expectations)
-        return Needs(dict.fromkeys(self.splits, kinds), probes)
+        return Needs(dict.fromkeys(self.splits, frozenset(kinds)), probes)
 
     def _request(self, split: str) -> ProbeRequest:
-        return ProbeRequest("expectations", split, (str(self.expectations),))
+        environment = str(self.environments.get(split, split))
+        options = (("environment", environment), ("table", self.table))
+        return ProbeRequest("expectations", split, (str(self.expectations),), options)
+
+    def parts(self, folder: Path) -> list[tuple[str, SchemaPart]]:
+        """Return the cases that this one falls into, each with a name; none where it is one case.
+
+        A file that cannot be read leaves it one case, which says so when it is judged.
+        """
+        if self.results == "suite":
+            return []
+        try:
+            path = folder / str(self.expectations)
+            asked = asked_of(path, read_suite(path))
+        except EvidenceError:
+            return []
+        return [(one.name, SchemaPart(self, one.place, one.type)) for one in asked]
 
     def evaluate(self, view: View) -> Outcome:
         """Return passed only when every statement was seen to hold on every split."""
-        broken: list[str] = []
-        noted: list[str] = []
-        raised: list[str] = []
-        met, partial, details = 0, [], {}
+        seen = Seen()
         for split in self.splits:
             evidence = view.split(split)
             if not evidence.total:
                 raise EvidenceError(f"split {split!r} has no rows")
             unreadable = evidence.totals.counts.get(("unreadable",), 0)
-            if unreadable:
+            # Where images are asked about: what other cases saw of them is not this one's answer.
+            if unreadable and (self.image is not None or self.table in ("rows", "images")):
                 examples = listing(evidence.totals.examples.get(("unreadable",), ()))
-                broken.append(f"{split}: {unreadable:,} unreadable images: {examples}")
+                seen.broken.append(f"{split}: {unreadable:,} unreadable images: {examples}")
             if self.image is not None:
-                broken += [f"{split}: {fault}" for fault in self.image.broken(evidence)]
-            if self.expectations is None:
-                continue
-            outcome = view.probe(self._request(split))
-            details[split] = outcome
-            if outcome["rows"] != outcome["of"]:
-                partial.append(f"{outcome['rows']:,} of {outcome['of']:,} rows of {split}")
-            for item in outcome["expectations"]:
-                text = f"{split}: {_tell(item)}"
-                if item["raised"] is not None:
-                    raised.append(f"{text} raised {item['raised']}")
-                elif item["met"] is True:
-                    met += 1
-                elif item["severity"] in ("warning", "info"):
-                    noted.append(text)
-                else:
-                    broken.append(text)
-        status: Status = "failed" if broken else "errored" if raised else "passed"
-        if status == "passed" and not met and self.image is None:
-            # All that was asked is of severity warning or info, and nothing of it held.
+                seen.broken += [f"{split}: {fault}" for fault in self.image.broken(evidence)]
+            if self.expectations is not None:
+                seen.look(split, view.probe(self._request(split)))
+        held = "image schema holds" if self.expectations is None else None
+        return seen.outcome(held, self.splits)
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaPart:
+    """One expectation of a schema, as a case of its own."""
+
+    default_severity: ClassVar[Severity] = "block"
+    scope: ClassVar[Scope] = "data"
+
+    schema: Schema
+    place: int
+    type: str
+
+    def needs(self) -> Needs:
+        """Return what the whole schema needs: it is asked once for all its parts."""
+        return self.schema.needs()
+
+    def evaluate(self, view: View) -> Outcome:
+        """Return whether the expectation is met on every split where it is asked."""
+        seen = Seen()
+        for split in self.schema.splits:
+            outcome = view.probe(self.schema._request(split))
+            mine = [item for item in outcome["expectations"] if item["place"] == self.place]
+            if any(item["type"] != self.type for item in mine):
+                raise EvidenceError(
+                    f"{self.schema.expectations} changed while it was asked; run the gate again"
+                )
+            seen.look(split, {**outcome, "expectations": mine, "left_out": int(not mine)})
+        return seen.outcome(None, self.schema.splits)
+
+
+@dataclass(slots=True)
+class Seen:
+    """What was found on the splits looked at so far, in words."""
+
+    met: int = 0
+    broken: list[str] = field(default_factory=list)
+    noted: list[str] = field(default_factory=list)
+    raised: list[str] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)
+    partial: list[str] = field(default_factory=list)
+    pictures: list[dict[str, Any]] = field(default_factory=list)
+    details: dict[str, Any] = field(default_factory=dict)
+
+    def look(self, split: str, outcome: Mapping[str, Any]) -> None:
+        """Take in the outcome of the expectations on a split."""
+        told = []
+        for item in outcome["expectations"]:
+            text = f"{split}: {_tell(item)}"
+            mild = item["severity"] in ("warning", "info")
+            if item["raised"] is not None:
+                self.raised.append(f"{text} raised {item['raised']}")
+            elif item["vacuous"]:
+                if not item["optional"] and not mild:
+                    self.empty.append(text)
+            elif item["met"] is True:
+                self.met += 1
+            elif mild:
+                self.noted.append(text)
+            else:
+                self.broken.append(text)
+            if item["met"] is not True:
+                self.pictures += [
+                    {"caption": f"{split} {row['id']}", "png": row["picture"]}
+                    for row in item["examples"]
+                    if row["picture"] is not None
+                ]
+            told.append({**item, "examples": [row["id"] for row in item["examples"]]})
+        sampled = [item for item in outcome["expectations"] if not item["by_row"]]
+        sampled = [item for item in sampled if item["of_sample"]]
+        if outcome["sampled"] < outcome["of"] and sampled:
+            rows = f"{outcome['sampled']:,} of {outcome['of']:,} rows of {split}"
+            self.partial.append(f"{rows} ({len(sampled)} about whole columns)")
+        self.details[split] = {**outcome, "expectations": told}
+
+    def outcome(self, held: str | None, splits: Sequence[str]) -> Outcome:
+        """Return the decision: passed only where something was met, and nothing was not."""
+        status: Status = "failed" if self.broken else "errored" if self.raised else "passed"
+        if status == "passed" and (self.empty or (held is None and not self.met)):
+            # Nothing of severity critical was seen to hold.
             status = "inconclusive"
         parts = []
-        if broken:
-            parts.append(f"{len(broken)} not met: {listing(broken, 4)}")
-        if raised:
-            parts.append(f"{len(raised)} could not be judged: {listing(raised)}")
-        if noted:
-            parts.append(f"{len(noted)} noted: {listing(noted)}")
+        if self.broken:
+            parts.append(f"{len(self.broken)} not met: {listing(self.broken, 4)}")
+        if self.raised:
+            parts.append(f"{len(self.raised)} could not be judged: {listing(self.raised)}")
+        if self.empty:
+            parts.append(
+                f"{len(self.empty)} found no value to look at: {listing(self.empty)} (say "
+                "`optional_in` where that may be)"
+            )
+        if self.noted:
+            parts.append(f"{len(self.noted)} noted: {listing(self.noted)}")
+        if not parts and not held and not self.met:
+            parts.append(f"nothing was asked that must hold on {', '.join(splits)}")
         if not parts:
-            what = f"{met} expectations met" if self.expectations else "image schema holds"
-            parts.append(f"{what} on {', '.join(self.splits)}")
-        if partial:
-            parts.append(f"expectations looked at a sample: {', '.join(partial)}")
+            parts.append(f"{held or f'{self.met} expectations met'} on {', '.join(splits)}")
+        if self.partial:
+            parts.append(f"expectations looked at a sample: {', '.join(self.partial)}")
+        details = {**self.details, "images": self.pictures[:MOST_PICTURES]}
         return Outcome(status, ". ".join(parts), details=details)
 
 
@@ -165,7 +278,7 @@ def _tell(item: Mapping[str, Any]) -> str:
     rest = ", ".join(f"{key} {value}" for key, value in kwargs.items() if value is not None)
     text = f"{words} ({', '.join(filter(None, [column, rest]))})"
     if item["unexpected"]:
-        rows = ", ".join(item["examples"][:3])
+        rows = ", ".join(row["id"] for row in item["examples"][:3])
         text += f": {item['unexpected']:,} rows" + (f", such as {rows}" if rows else "")
     elif item["observed"] is not None:
         text += f": observed {str(item['observed'])[:80]}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -18,14 +18,19 @@ from modelchecks.suite import Suite
 class ProbeContext:
     """What a probe may use: the evidence it named, the split's samples and the request's model.
 
-    `samples` and `model` open on the call, so that a probe that needs neither pays for neither;
-    both raise EvidenceError.
+    `samples` and `model` open on the call, so that a probe that needs neither pays for neither.
+    The model's answers hold logits; `model(transform)` asks it with another transform than its
+    own. `every_row(facet)` yields the columns of a facet that keeps all rows, shard by shard, or
+    those of the shard of a given index. `of` gives the same for another split that the request
+    names. All of them raise EvidenceError.
     """
 
     suite: Suite
     evidence: Evidence
     samples: Callable[[], Samples]
-    model: Callable[[], Predictor]
+    model: Callable[..., Predictor]
+    every_row: Callable[..., Iterator[Mapping[str, Any]]]
+    of: Callable[[str], ProbeContext]
 
 
 @runtime_checkable

@@ -24,8 +24,9 @@ class Batch:
 
     `images` holds one array per row, (height, width, channels), or None where the image cannot be
     read (then `unreadable` gives the reason by position); it is None for a split without images.
-    `labels` are class ids, -1 where there is none, or strings when the source has class names;
-    None for a split without labels. `columns` are the log's other columns.
+    `labels` are class ids, -1 where there is none, strings when the source has class names, or
+    one-hot rows (n, classes); None for a split without labels. `columns` are the log's other
+    columns, `facts` what the encoded images say of themselves (see `decoding.Decoded`).
     """
 
     ids: Sequence[str]
@@ -33,6 +34,7 @@ class Batch:
     labels: NDArray[Any] | None = None
     columns: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     unreadable: Mapping[int, str] = field(default_factory=dict)
+    facts: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)

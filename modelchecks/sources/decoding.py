@@ -6,10 +6,12 @@ import io
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from modelchecks.sources import Image
 
@@ -18,6 +20,25 @@ MAX_PIXELS = 50_000_000
 _DECODERS = min(4, os.cpu_count() or 1)
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "JPEG2000", "AVIF")
 """What is decoded: pixels only, nothing that another program would have to draw."""
+_ORIENTATION = 0x0112
+"""The EXIF tag that says how a camera was held; 1 is upright."""
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """One image, and what its encoding says: format and mode as Pillow names them, size in bytes.
+
+    `orientation` is the EXIF tag, None where there is none. Decoding does not turn the image by
+    it, as most pipelines do not; `image_schema` counts the images that lie on their side so.
+    """
+
+    pixels: Image
+    format: str
+    mode: str
+    size: int
+    orientation: int | None
 
 
 @lru_cache
@@ -29,8 +50,8 @@ def _formats() -> list[str]:
     return [name for name in FORMATS if name in Pillow.OPEN]
 
 
-def decode(value: Any, max_pixels: int) -> Image:
-    """Return the image in `value` (bytes, or a mapping with `bytes`) as (height, width, channels).
+def decode(value: Any, max_pixels: int) -> Decoded:
+    """Return the image in `value` (bytes, or a mapping with `bytes`), (height, width, channels).
 
     Raises ValueError where there is no image or it has more than `max_pixels` pixels, and what
     Pillow raises where the bytes are no whole image.
@@ -55,25 +76,52 @@ def decode(value: Any, max_pixels: int) -> Image:
         width, height = image.size
         if width * height > max_pixels:
             raise ValueError(f"{width}x{height} is more than max_pixels: {max_pixels}")
+        # All of the pixels first: Pillow reads them to find EXIF, and what fails there is not to
+        # be forgiven as if it were about EXIF.
+        image.load()
+        kind, mode, orientation = image.format or "", image.mode, _orientation(image)
         if image.mode in ("P", "PA"):
             # A palette index is no intensity.
             array = np.asarray(image.convert("RGBA" if "transparency" in image.info else "RGB"))
         else:
             array = np.asarray(image.convert("L") if image.mode == "1" else image)
-    return array[:, :, None] if array.ndim == 2 else array
+    pixels = array[:, :, None] if array.ndim == 2 else array
+    return Decoded(pixels, kind, mode, len(value), orientation)
+
+
+def _orientation(image: Any) -> int | None:
+    """Return the EXIF orientation; what is no EXIF says nothing, and is no fault of the pixels."""
+    try:
+        found = image.getexif().get(_ORIENTATION)
+    except Exception:
+        return None
+    return found if isinstance(found, int) else None
+
+
+def facts(found: Sequence[Decoded | None]) -> dict[str, NDArray[Any]]:
+    """Return what the encoded images say of themselves, as columns; None or NaN where unread."""
+    kinds = {"format": np.full(len(found), None, object), "mode": np.full(len(found), None, object)}
+    numbers = {"bytes": np.full(len(found), np.nan), "orientation": np.full(len(found), np.nan)}
+    for position, image in enumerate(found):
+        if image is not None:
+            kinds["format"][position], kinds["mode"][position] = image.format, image.mode
+            numbers["bytes"][position] = image.size
+            if image.orientation is not None:
+                numbers["orientation"][position] = image.orientation
+    return {**kinds, **numbers}
 
 
 def decode_all(
-    decode: Callable[[Any], Image], values: Sequence[Any], names: Callable[[int], str]
-) -> tuple[list[Image | None], dict[int, str]]:
+    decode: Callable[[Any], Found], values: Sequence[Any], names: Callable[[int], str]
+) -> tuple[list[Found | None], dict[int, str]]:
     """Return what `decode` makes of each value, None where it cannot, and the reason by position.
 
     `names` tells what a position is called. Several threads, since image decoders work outside the
     interpreter's lock; processes would have to send the pixels back.
     """
 
-    def some(part: Sequence[Any]) -> list[Image | Exception]:
-        found: list[Image | Exception] = []
+    def some(part: Sequence[Any]) -> list[Found | Exception]:
+        found: list[Found | Exception] = []
         for value in part:
             try:
                 found.append(decode(value))

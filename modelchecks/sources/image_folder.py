@@ -11,8 +11,8 @@ import numpy as np
 
 from modelchecks.check import param
 from modelchecks.errors import EvidenceError
-from modelchecks.sources import Batch, Image
-from modelchecks.sources.decoding import MAX_PIXELS, decode, decode_all
+from modelchecks.sources import Batch
+from modelchecks.sources.decoding import MAX_PIXELS, Decoded, decode, decode_all, facts
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 
@@ -80,14 +80,17 @@ class ImageFiles:
         if columns:
             raise EvidenceError(f"{self.root} has no column {columns[0]!r}, only images")
         names = self.names[start:stop]
-        decoded: list[Image | None] | None = None
+        decoded: list[Decoded | None] | None = None
         unreadable: dict[int, str] = {}
         if images:
             decoded, unreadable = decode_all(self._decode, names, lambda at: names[at])
         labels = None
         if self.labelled:
             labels = np.array([*(name.partition("/")[0] for name in names), None], object)[:-1]
-        return Batch(names, decoded, labels, {}, unreadable)
+        if decoded is None:
+            return Batch(names, None, labels)
+        pixels = [None if image is None else image.pixels for image in decoded]
+        return Batch(names, pixels, labels, {}, unreadable, facts(decoded))
 
-    def _decode(self, name: str) -> Image:
+    def _decode(self, name: str) -> Decoded:
         return decode((self.root / name).read_bytes(), self.max_pixels)

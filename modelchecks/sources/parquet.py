@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from modelchecks.check import param
 from modelchecks.errors import EvidenceError, did_you_mean
-from modelchecks.sources import Batch, Image
-from modelchecks.sources.decoding import MAX_PIXELS, decode, decode_all
+from modelchecks.sources import Batch
+from modelchecks.sources.decoding import MAX_PIXELS, Decoded, decode, decode_all, facts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -185,7 +186,7 @@ class ParquetSamples:
                 f"the files of {log.path} differ in their columns: {error}"
             ) from error
         ids = names if log.id is None else [str(value) for value in table[log.id].to_pylist()]
-        decoded: list[Image | None] | None = None
+        decoded: list[Decoded | None] | None = None
         unreadable: dict[int, str] = {}
         if images and log.image is not None:
             decoded, unreadable = decode_all(
@@ -193,13 +194,12 @@ class ParquetSamples:
                 table[log.image].to_pylist(),
                 lambda position: f"{names[position]} (id {ids[position]})",
             )
-        return Batch(
-            ids,
-            decoded,
-            None if log.label is None else _labels(table[log.label], self._files[0], log.label),
-            {name: _column(table[name]) for name in wanted},
-            unreadable,
-        )
+        labels = None if log.label is None else _labels(table[log.label], self._files[0], log.label)
+        logged = {name: _column(table[name]) for name in wanted}
+        if decoded is None:
+            return Batch(ids, None, labels, logged)
+        pixels = [None if image is None else image.pixels for image in decoded]
+        return Batch(ids, pixels, labels, logged, unreadable, facts(decoded))
 
     def _chunks(
         self, start: int, columns: tuple[str, ...]
@@ -266,6 +266,8 @@ def _labels(column: pa.ChunkedArray, file: Path, name: str) -> Any:
         column, kind = column.cast(kind.value_type), kind.value_type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return np.array(column.to_pylist(), dtype=object)
+    if pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind):
+        return _one_hot(column.to_pylist(), file, name)
     if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
         raise EvidenceError(f"{file}: label column {name!r} is {kind}, not an id or a name")
     values = column.to_numpy().astype(np.float64)
@@ -278,6 +280,23 @@ def _labels(column: pa.ChunkedArray, file: Path, name: str) -> Any:
             "unlabelled rows null"
         )
     return whole.astype(np.int64)
+
+
+def _one_hot(values: Sequence[Any], file: Path, name: str) -> NDArray[np.float64]:
+    """Return lists of one number per class as rows (n, classes); NaN where there is no list."""
+    widths = {len(value) for value in values if value is not None}
+    if len(widths) > 1 or widths & {0, 1}:
+        raise EvidenceError(
+            f"{file}: label column {name!r} holds lists of {sorted(widths)} values, not an id or a "
+            "name; a one-hot label has one number per class in every row"
+        )
+    blank = [np.nan] * (widths.pop() if widths else 1)
+    try:
+        return np.array([blank if value is None else value for value in values], dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise EvidenceError(
+            f"{file}: label column {name!r} holds lists that are no numbers: {error}"
+        ) from error
 
 
 def _is_plain(kind: pa.DataType) -> bool:

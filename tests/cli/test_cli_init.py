@@ -132,6 +132,8 @@ def test_nothing_is_overwritten_unasked(bench, forked):
     hooks.write_text("repos: []  # mine\n")
     done = forked("init", "--from-data", "live.parquet", code=2)
     assert "suites/release.suite.yaml, .github/workflows/modelchecks.yml is there" in done.stderr
+    # Said before any row was read.
+    assert not (bench.folder / "suites" / ".modelchecks").exists()
     assert suite.read_text() == "mine"
     done = forked("init", "--force", code=0)
     assert "add to its `repos:`" in done.stderr
@@ -156,6 +158,43 @@ def test_what_no_suite_can_be_written_from_is_told(bench, forked, arguments, tol
     done = forked("init", *arguments, code=2)
     assert told in " ".join(done.stderr.split())
     assert not (bench.folder / "suites").exists()
+
+
+def test_the_schema_is_inferred_from_all_rows_and_knows_what_other_splits_lack(bench, forked):
+    logs = bench.folder / "logs"
+    logs.mkdir()
+    table = pq.read_table(bench.folder / "offline.parquet")
+    rows = len(table)
+    # The last row of all is the only one of its kind.
+    flow = pa.array([*np.linspace(1, 2, rows - 1).tolist(), 90.0])
+    day = pa.array([np.datetime64("2026-01-01", "us")] * rows)
+    table = table.append_column("flow", flow).append_column("day", day)
+    pq.write_table(table, logs / "offline.parquet")
+    pq.write_table(table.drop_columns(["flow", "day", "label"]), logs / "live.parquet")
+    forked("init", "--from-data", "logs", code=0)
+    schema = json.loads((bench.folder / "suites" / "schema" / "release.json").read_text())
+    about = {}
+    for item in schema["expectations"]:
+        about.setdefault(item["kwargs"].get("column"), []).append(item)
+    assert set(about) == {None, "id", "label", "camera", "flow", "day"}
+    for column in ("flow", "day", "label"):
+        assert all(i["meta"] == {"modelchecks": {"not_in": ["live"]}} for i in about[column])
+    assert all(item["meta"] == {} for item in about["camera"])
+    (between,) = (i for i in about["flow"] if i["type"] == "expect_column_values_to_be_between")
+    assert between["kwargs"]["max_value"] > 90
+    forked("gate", "suites", "-q")
+    record = json.loads((bench.folder / "reports" / "release" / "run.json").read_text())
+    told = {result["case"]: result for result in record["results"]}
+    assert told["schema[data]"]["status"] == "passed", told["schema[data]"]["message"]
+
+    # A renamed column is seen by what was written.
+    names = ["stream" if name == "flow" else name for name in table.column_names]
+    pq.write_table(table.rename_columns(names), logs / "offline.parquet")
+    forked("gate", "suites", "-q", code=1)
+    record = json.loads((bench.folder / "reports" / "release" / "run.json").read_text())
+    told = {result["case"]: result for result in record["results"]}
+    assert told["schema[data]"]["status"] == "failed"
+    assert "flow" in told["schema[data]"]["message"]
 
 
 def test_image_folders_become_splits_with_classes_and_an_image_schema(bench, forked):

@@ -81,7 +81,7 @@ _KINDS: tuple[tuple[str, str, str, _Whole], ...] = (
     (
         "images",
         "Images",
-        "Live rows that a variant gets wrong, and rows that a check names.",
+        "Some of the rows that a case tells of: lost live, against the schema, or there twice.",
         _each(shifts.images),
     ),
 )

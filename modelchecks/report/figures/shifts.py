@@ -162,7 +162,7 @@ def counterexamples(result: Result, gallery: Gallery) -> list[Figure]:
 
 
 def images(result: Result, gallery: Gallery) -> list[Figure]:
-    """Return the rows that a variant gets wrong live, or that a check names."""
+    """Return the images of the rows that a result tells of."""
     return _images(result, gallery, details.images(result.details))
 
 
