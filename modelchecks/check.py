@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from modelchecks.errors import EvidenceError
@@ -12,6 +13,8 @@ from modelchecks.results import Severity, Status
 from modelchecks.stats.estimate import Estimate
 
 Scope = Literal["variant", "data"]
+Whose = Literal["own", "champion", "all"]
+Beside = Literal["champion", "other", "runs", "history"]
 
 # Markers for a field's annotation: how its YAML value is written and checked.
 Share = Annotated[float, "share"]
@@ -33,7 +36,10 @@ class ProbeRequest:
 
     `files` are paths relative to the suite file, whose content is part of the probe's key;
     `options` (name, JSON scalar) pairs configure it. One that `asks_model` is asked once for each
-    variant that the check judges; the plan fills in `variant`.
+    variant that the check judges, or once for the champion with `of_champion`; the plan fills in
+    `variant`. `beside` names what else of the suite its outcome depends on: the `champion`, some
+    `other` variant, or the variant's further `runs` or training `history`; `code` is
+    `module:attribute` references that it calls.
     """
 
     probe: str
@@ -42,10 +48,15 @@ class ProbeRequest:
     options: tuple[tuple[str, str | int | float | bool | None], ...] = ()
     asks_model: bool = False
     variant: str | None = None
+    of_champion: bool = False
+    beside: Beside | None = None
+    code: tuple[str, ...] = ()
 
-    def of(self, variant: str | None) -> ProbeRequest:
+    def of(self, variant: str | None, champion: str | None = None) -> ProbeRequest:
         """Return the request as it is asked for a case of that variant."""
-        return replace(self, variant=variant) if self.asks_model else self
+        if not self.asks_model:
+            return self
+        return replace(self, variant=champion if self.of_champion else variant)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +64,15 @@ class Needs:
     """What a check must see: for each split the kinds of evidence, and the probes.
 
     The kinds are `labels`, `images` (size, dtype and value range of every image), `columns` (the
-    log's other columns), `feature:NAME`, and of the case's variant `predictions` (class and
-    confidence), `logits` (n, classes) and `embeddings` (n, width: the input of its last layer).
+    log's other columns), `feature:NAME`, and of variants `predictions` (class and confidence),
+    `logits` (n, classes) and `embeddings` (n, width: the input of its last layer). `whose` they
+    are: the case's `own` variant's, that and the `champion`'s, or those of `all` declared variants,
+    whichever of them are asked for.
     """
 
     splits: Mapping[str, frozenset[str]] = field(default_factory=dict)
     probes: tuple[ProbeRequest, ...] = ()
+    whose: Whose = "own"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +104,10 @@ class View:
     cannot_approve: Mapping[str, str] = field(default_factory=dict)
     """Splits whose labelled rows may not be a random sample, each with the reason and remedy."""
     class_names: tuple[str, ...] = ()
+    variants: tuple[str, ...] = ()
+    """All declared variants, in the order of the suite."""
+    folder: Path = Path()
+    """Where the modules that a suite names lie: the folder of the suite file."""
 
     def split(self, name: str) -> Evidence:
         """Return the evidence of a split, or raise the EvidenceError that stands in its place."""
@@ -102,7 +120,7 @@ class View:
 
     def probe(self, request: ProbeRequest) -> Mapping[str, Any]:
         """Return a probe's stored outcome, or raise the EvidenceError that stands in its place."""
-        found = self.probes.get(request.of(self.variant))
+        found = self.probes.get(request.of(self.variant, self.champion))
         if found is None:
             raise EvidenceError(f"probe {request.probe!r} on split {request.split!r} did not run")
         if isinstance(found, EvidenceError):

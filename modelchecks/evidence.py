@@ -74,6 +74,11 @@ class Evidence:
         """The number of rows that carry a label."""
         return sum(self._table("label").values())
 
+    @property
+    def drawn(self) -> frozenset[str]:
+        """What makes the rows count unequally: the columns `weight` and `group`, if there are."""
+        return frozenset({"weight", "group"} & set(self.rows.columns))
+
     def _table(self, *prefix: str) -> dict[int, int]:
         depth = len(prefix)
         return {

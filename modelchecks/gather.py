@@ -21,7 +21,7 @@ from modelchecks.identity import (
     variant_declaration,
 )
 from modelchecks.plan import Plan, SplitPlan
-from modelchecks.probing import find_probe, probe_key, run_probe
+from modelchecks.probing import find_probe, probe_key, run_probe, still_declared
 from modelchecks.scan import Scan, measure_pace
 from modelchecks.store import Store
 from modelchecks.suite import Suite, Variant
@@ -250,7 +250,8 @@ def from_keys(
     probes: dict[ProbeRequest, Mapping[str, Any] | EvidenceError] = {}
     for request in plan.probes:
         try:
-            probes[request] = _stored_outcome(store, request, probe_keys.get(request))
+            outcome = _stored_outcome(store, request, probe_keys.get(request))
+            probes[request] = still_declared(request, outcome, plan.suite)
         except EvidenceError as error:
             probes[request] = error
     return Gathered(splits, probes, keys, probe_keys)

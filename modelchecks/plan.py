@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from modelchecks.check import ProbeRequest
+from modelchecks.check import Needs, ProbeRequest
 from modelchecks.errors import Problem, SuiteError, did_you_mean
 from modelchecks.facets import facets_of, variant_of
 from modelchecks.results import DATA
@@ -96,9 +96,10 @@ def make_plan(
     for case in cases:
         needs = case.declared.check.needs()
         for split, kinds in needs.splits.items():
-            facets.setdefault(split, set()).update(facets_of(kinds, case.variant))
+            for variant in asked_of(suite, case, needs) or (None,):
+                facets.setdefault(split, set()).update(facets_of(kinds, variant))
         for probe in needs.probes:
-            probes[probe.of(case.variant)] = None
+            probes[probe.of(case.variant, suite.champion)] = None
     splits = tuple(
         SplitPlan(
             split.name,
@@ -110,6 +111,12 @@ def make_plan(
     )
     chosen = tuple(name for name in known if not variants or name in variants)
     return Plan(suite, chosen, declared, cases, splits, tuple(probes))
+
+
+def asked_of(suite: Suite, case: Case, needs: Needs) -> tuple[str, ...]:
+    """Return the variants whose answers a case looks at, asked for by the user or not."""
+    own = {case.variant, suite.champion if needs.whose == "champion" else None}
+    return tuple(v.name for v in suite.variants if needs.whose == "all" or v.name in own)
 
 
 def shards(split: str, rows: int, shard_rows: int) -> tuple[Shard, ...]:

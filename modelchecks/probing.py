@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 from modelchecks import registry
@@ -12,14 +14,16 @@ from modelchecks.errors import EvidenceError
 from modelchecks.evidence import Evidence
 from modelchecks.executors.local import map_shards
 from modelchecks.facets import facets_of
-from modelchecks.identity import Job, digest, open_source, probe_identity
+from modelchecks.identity import Job, beside, digest, open_source, probe_identity
 from modelchecks.plan import Shard, SplitPlan, shards
 from modelchecks.probes import Probe, ProbeContext
 from modelchecks.scan import predictor
 from modelchecks.store import Store
-from modelchecks.suite import Suite
+from modelchecks.suite import Suite, Variant
 
 Outcome = Mapping[str, Any]
+DECLARED = "declared"
+"""Where an outcome keeps how the suite declared what was looked at beside the variant."""
 
 
 def find_probe(name: str, suite: Suite) -> Probe:
@@ -50,6 +54,7 @@ def run_probe(
 
     Raises EvidenceError where there is none.
     """
+    fresh = fresh or getattr(probe, "momentary", False)
     if not fresh and (known := store.outcome(key)) is not None:
         return known
     split = next(split for split in suite.splits if split.name == request.split)
@@ -57,10 +62,13 @@ def run_probe(
         suite,
         evidence,
         lambda: open_source(suite, split).open(suite.folder),
-        lambda: _model(request, job_of, suite),
+        lambda of=None: _model(request, of, job_of, suite),
+        store.folder / "examples",
     )
 
     meta = {"split": request.split, "facet": f"probe:{request.probe}"}
+    # As in a pass: two that compute wait for each other more than they work.
+    turn = f"compute-{platform.node()}" if request.asks_model else None
 
     def one(shard: Shard | None) -> Outcome:
         name = key if shard is None else f"{key}-{shard.index:06d}"
@@ -68,7 +76,9 @@ def run_probe(
             # Another gate may have answered it meanwhile.
             if not fresh and (known := store.outcome(name)) is not None:
                 return known
-            outcome = dict(probe.run(request, context, shard))
+            with store.lock(turn) if turn else nullcontext():
+                outcome = dict(probe.run(request, context, shard))
+            outcome |= {DECLARED: digest(beside(request, suite))} if request.beside else {}
             store.save_outcome(name, outcome, meta)
             return outcome
 
@@ -76,12 +86,25 @@ def run_probe(
         return one(None)
     plan = shards(request.split, evidence.total, suite.compute.shard_rows)
     merged = dict(probe.merge(list(map_shards(one, plan))))
+    merged |= {DECLARED: digest(beside(request, suite))} if request.beside else {}
     store.save_outcome(key, merged, meta)
     return merged
 
 
-def _model(request: ProbeRequest, job_of: Callable[[SplitPlan], Job], suite: Suite) -> Predictor:
-    variant = next((v for v in suite.variants if v.name == request.variant), None)
+def still_declared(request: ProbeRequest, outcome: Outcome, suite: Suite) -> Outcome:
+    """Return a stored outcome if the suite still declares what it was asked beside its variant."""
+    if request.beside and outcome.get(DECLARED) != digest(beside(request, suite)):
+        raise EvidenceError(
+            f"variant {request.variant!r} has its {request.beside} declared otherwise than when "
+            f"probe {request.probe!r} was asked; run `modelchecks gate`"
+        )
+    return outcome
+
+
+def _model(
+    request: ProbeRequest, of: Variant | None, job_of: Callable[[SplitPlan], Job], suite: Suite
+) -> Predictor:
+    variant = of or next((v for v in suite.variants if v.name == request.variant), None)
     if variant is None:
         raise EvidenceError(f"probe {request.probe!r} asks a model but names no variant")
     facets = tuple(sorted(facets_of({"predictions"}, variant.name)))

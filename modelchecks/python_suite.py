@@ -67,6 +67,8 @@ def faults(suite: Suite) -> Iterator[str]:
             yield f"variant {variant.name!r} needs either `model` with `weights`, or `logged`"
         elif variant.model is not None and variant.weights is None:
             yield f"variant {variant.name!r} needs `weights`, so that its digest is known"
+        if not all(isinstance(run.get("weights"), str) for run in variant.runs):
+            yield f"variant {variant.name!r}: each of its `runs` needs `weights`"
     for declared in suite.checks:
         if declared.severity not in get_args(Severity):
             known = ", ".join(get_args(Severity))

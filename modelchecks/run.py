@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
-from modelchecks import __version__, gate
+from modelchecks import __version__, gate, stats
 from modelchecks.check import Check, Outcome, ProbeRequest, View
 from modelchecks.errors import EvidenceError, RecordError, UnexpectedError
 from modelchecks.evidence import Evidence
@@ -70,10 +70,14 @@ def judge(plan: Plan, case: Case, gathered: Gathered) -> Result:
         gathered.probes,
         unsampled(plan.suite),
         plan.suite.classes,
+        tuple(variant.name for variant in plan.suite.variants),
+        plan.suite.folder,
     )
     try:
         _two_samples(declared.check, view)
         outcome = _sound(declared.check.evaluate(view))
+    except stats.TooFewRowsError as error:
+        outcome = Outcome("inconclusive", f"too few rows to decide: {error}")
     except UnexpectedError as error:
         told = "".join(traceback.format_exception(error.__cause__ or error))
         outcome = Outcome("errored", str(error), details={"traceback": told})
@@ -317,4 +321,9 @@ def _request(item: Mapping[str, Any]) -> ProbeRequest:
     options = tuple((name, value) for name, value in item["options"])
     files = tuple(item["files"])
     asks, variant = item["asks_model"], item["variant"]
-    return ProbeRequest(item["probe"], item["split"], files, options, asks, variant)
+    # Not in the records of before.
+    more = {name: item[name] for name in ("of_champion", "beside") if name in item}
+    code = tuple(item.get("code", ()))
+    return ProbeRequest(
+        item["probe"], item["split"], files, options, asks, variant, code=code, **more
+    )

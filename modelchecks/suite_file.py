@@ -201,13 +201,21 @@ class SuiteReader:
                 reader.report(key, f"variant {name!r} needs `weights`, so that its digest is known")
             elif variant.model is not None and ":" not in variant.model:
                 reader.report(key, f"`model` {variant.model!r} is not `module:callable`")
-            suffix = Path(variant.weights or "").suffix.lower()
-            if suffix in (".pkl", ".pickle") and not variant.trusted:
+            runs = [run.get("weights") for run in variant.runs]
+            if variant.runs and (
+                variant.model is None or not all(isinstance(w, str) for w in runs)
+            ):
                 reader.report(
-                    key,
-                    f"weights {variant.weights!r} are a pickle, which may run code when it loads; "
-                    "save them as .safetensors, or say `trusted: true`",
+                    key, f"variant {name!r}: each of its `runs` needs `weights`, and it a `model`"
                 )
+            for weights in (variant.weights, *runs):
+                suffix = Path(str(weights or "")).suffix.lower()
+                if suffix in (".pkl", ".pickle") and not variant.trusted:
+                    reader.report(
+                        key,
+                        f"weights {weights!r} are a pickle, which may run code when it loads; "
+                        "save them as .safetensors, or say `trusted: true`",
+                    )
             found.append(variant)
         return tuple(found)
 

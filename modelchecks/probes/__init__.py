@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from modelchecks.check import ProbeRequest
@@ -19,13 +20,16 @@ class ProbeContext:
     """What a probe may use: the evidence it named, the split's samples and the request's model.
 
     `samples` and `model` open on the call, so that a probe that needs neither pays for neither;
-    both raise EvidenceError.
+    both raise EvidenceError. `model(of)` is that of another variant, which the request must name in
+    `beside`. `own_folder` is for what a probe finds useful to know the next time; no outcome may
+    depend on it where the environment variable CI is set.
     """
 
     suite: Suite
     evidence: Evidence
     samples: Callable[[], Samples]
-    model: Callable[[], Predictor]
+    model: Callable[..., Predictor]
+    own_folder: Path
 
 
 @runtime_checkable
@@ -34,7 +38,8 @@ class Probe(Protocol):
 
     `kinds` are the kinds of evidence that it reads of the request's split (see `check.Needs`), and
     `packages` the distributions whose versions its outcome depends on. With `by_shard` it is asked
-    once for each shard of the split, in any process, else once with None.
+    once for each shard of the split, in any process, else once with None. One that says
+    `momentary = True` is asked in every gate run: what it measures is true of that moment alone.
     """
 
     kinds: ClassVar[frozenset[str]]

@@ -71,6 +71,10 @@ if TYPE_CHECKING:
     from modelchecks.stats.metrics import metric as metric
     from modelchecks.stats.multiplicity import benjamini_hochberg as benjamini_hochberg
     from modelchecks.stats.multiplicity import holm as holm
+    from modelchecks.stats.optimism import CheckpointAgreement as CheckpointAgreement
+    from modelchecks.stats.optimism import checkpoint_agreement as checkpoint_agreement
+    from modelchecks.stats.optimism import optimism as optimism
+    from modelchecks.stats.optimism import within_noise as within_noise
     from modelchecks.stats.paired import PairedEstimate as PairedEstimate
     from modelchecks.stats.paired import paired_gain as paired_gain
     from modelchecks.stats.power import (
@@ -80,16 +84,23 @@ if TYPE_CHECKING:
     from modelchecks.stats.power import labels_needed_floor as labels_needed_floor
     from modelchecks.stats.power import paired_labels_needed as paired_labels_needed
     from modelchecks.stats.power import unpaired_labels_needed as unpaired_labels_needed
+    from modelchecks.stats.precision import rows_to_settle as rows_to_settle
+    from modelchecks.stats.quantile import quantile as quantile
+    from modelchecks.stats.quantile import tail_index as tail_index
     from modelchecks.stats.ranking import accuracy_line as accuracy_line
     from modelchecks.stats.ranking import rank_agreement as rank_agreement
     from modelchecks.stats.reuse import alpha_spending as alpha_spending
     from modelchecks.stats.reuse import alpha_spent as alpha_spent
     from modelchecks.stats.reuse import best_of_drop as best_of_drop
     from modelchecks.stats.reuse import best_of_optimism as best_of_optimism
+    from modelchecks.stats.robust import relative_loss as relative_loss
     from modelchecks.stats.roc import auroc as auroc
     from modelchecks.stats.sequential import Canary as Canary
     from modelchecks.stats.sequential import canary as canary
     from modelchecks.stats.slices import worst_group as worst_group
+    from modelchecks.stats.spread import gain_over_spread as gain_over_spread
+    from modelchecks.stats.spread import run_spread as run_spread
+    from modelchecks.stats.spread import runs_needed as runs_needed
     from modelchecks.stats.temperature import fit_temperature as fit_temperature
     from modelchecks.stats.transfer import GainTransfer as GainTransfer
     from modelchecks.stats.transfer import gain_transfer as gain_transfer
@@ -103,6 +114,7 @@ _HOME = {
     "AccuracyWindows": "windows",
     "CalibrationEstimate": "calibration",
     "Canary": "sequential",
+    "CheckpointAgreement": "optimism",
     "DomainAuc": "domain",
     "DriftWindows": "windows",
     "DropAttribution": "attribution",
@@ -134,6 +146,7 @@ _HOME = {
     "bounded_mean": "mean",
     "calibration_error": "calibration",
     "canary": "sequential",
+    "checkpoint_agreement": "optimism",
     "classwise_error": "calibration",
     "clopper_pearson": "interval",
     "clustered_proportion": "mean",
@@ -150,6 +163,7 @@ _HOME = {
     "feature_distance": "drift",
     "few_label_accuracy": "few_labels",
     "fit_temperature": "temperature",
+    "gain_over_spread": "spread",
     "gain_transfer": "transfer",
     "harmful_shift": "harm",
     "holm": "multiplicity",
@@ -166,6 +180,7 @@ _HOME = {
     "metric": "metrics",
     "metric_drop": "difference",
     "newcombe": "interval",
+    "optimism": "optimism",
     "paired_gain": "paired",
     "paired_labels_needed": "power",
     "permutation_p_value": "drift",
@@ -174,18 +189,25 @@ _HOME = {
     "proportion_drop": "interval",
     "proportion_gain": "transfer",
     "propose_margins": "margins",
+    "quantile": "quantile",
     "rank_agreement": "ranking",
     "relative_drop": "difference",
+    "relative_loss": "robust",
     "reliability": "calibration",
     "rows_needed": "distance_power",
+    "rows_to_settle": "precision",
+    "run_spread": "spread",
+    "runs_needed": "spread",
     "sampling_plan": "few_labels",
     "scaled_wasserstein": "effects",
     "stratified_accuracy": "few_labels",
+    "tail_index": "quantile",
     "total_variation": "distance",
     "unbounded_mean": "mean",
     "unpaired_labels_needed": "power",
     "weighted_proportion": "mean",
     "wilson": "interval",
+    "within_noise": "optimism",
     "worst_group": "slices",
 }
 
