@@ -80,3 +80,17 @@ class Change:
             if amount
         )
         return max(shares, default=0.0)
+
+
+COMMON = Change(
+    rotation=10,
+    right=0.05,
+    down=0.05,
+    zoom=0.1,
+    blur=0.02,
+    exposure=0.5,
+    contrast=0.25,
+    noise=0.03,
+    jpeg=40,
+)
+"""What everybody's photographs go through: a hand-held camera, other light, an upload."""
