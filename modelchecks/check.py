@@ -34,7 +34,8 @@ def param(help: str, **kwargs: Any) -> Any:
 class ProbeRequest:
     """Work that a plain pass cannot do, named by a check: which probe, on which split, on what.
 
-    `files` are paths relative to the suite file, whose content is part of the probe's key;
+    `files` are paths relative to the suite file, whose content is part of the probe's key
+    (`{variant}` stands for the name of the variant that is asked);
     `options` (name, JSON scalar) pairs configure it. One that `asks_model` is asked once for each
     variant that the check judges, or once for the champion with `of_champion`; the plan fills in
     `variant`. `beside` names what else of the suite its outcome depends on: the `champion`, some
@@ -56,7 +57,9 @@ class ProbeRequest:
         """Return the request as it is asked for a case of that variant."""
         if not self.asks_model:
             return self
-        return replace(self, variant=champion if self.of_champion else variant)
+        name = champion if self.of_champion else variant
+        files = tuple(file.replace("{variant}", str(name)) for file in self.files)
+        return replace(self, variant=name, files=files)
 
 
 @dataclass(frozen=True, slots=True)

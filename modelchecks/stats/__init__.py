@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from modelchecks.stats.calibration import confidence_gap as confidence_gap
     from modelchecks.stats.calibration import debiased_l2 as debiased_l2
     from modelchecks.stats.calibration import reliability as reliability
+    from modelchecks.stats.checkpoints import CheckpointAgreement as CheckpointAgreement
+    from modelchecks.stats.checkpoints import checkpoint_agreement as checkpoint_agreement
+    from modelchecks.stats.checkpoints import optimism as optimism
+    from modelchecks.stats.checkpoints import within_noise as within_noise
     from modelchecks.stats.confusion import confusion_metric as confusion_metric
     from modelchecks.stats.difference import metric_drop as metric_drop
     from modelchecks.stats.difference import relative_drop as relative_drop
@@ -71,10 +75,8 @@ if TYPE_CHECKING:
     from modelchecks.stats.metrics import metric as metric
     from modelchecks.stats.multiplicity import benjamini_hochberg as benjamini_hochberg
     from modelchecks.stats.multiplicity import holm as holm
-    from modelchecks.stats.optimism import CheckpointAgreement as CheckpointAgreement
-    from modelchecks.stats.optimism import checkpoint_agreement as checkpoint_agreement
-    from modelchecks.stats.optimism import optimism as optimism
-    from modelchecks.stats.optimism import within_noise as within_noise
+    from modelchecks.stats.order import quantile as quantile
+    from modelchecks.stats.order import tail_index as tail_index
     from modelchecks.stats.paired import PairedEstimate as PairedEstimate
     from modelchecks.stats.paired import paired_gain as paired_gain
     from modelchecks.stats.power import (
@@ -85,8 +87,6 @@ if TYPE_CHECKING:
     from modelchecks.stats.power import paired_labels_needed as paired_labels_needed
     from modelchecks.stats.power import unpaired_labels_needed as unpaired_labels_needed
     from modelchecks.stats.precision import rows_to_settle as rows_to_settle
-    from modelchecks.stats.quantile import quantile as quantile
-    from modelchecks.stats.quantile import tail_index as tail_index
     from modelchecks.stats.ranking import accuracy_line as accuracy_line
     from modelchecks.stats.ranking import rank_agreement as rank_agreement
     from modelchecks.stats.reuse import alpha_spending as alpha_spending
@@ -114,7 +114,7 @@ _HOME = {
     "AccuracyWindows": "windows",
     "CalibrationEstimate": "calibration",
     "Canary": "sequential",
-    "CheckpointAgreement": "optimism",
+    "CheckpointAgreement": "checkpoints",
     "DomainAuc": "domain",
     "DriftWindows": "windows",
     "DropAttribution": "attribution",
@@ -146,7 +146,7 @@ _HOME = {
     "bounded_mean": "mean",
     "calibration_error": "calibration",
     "canary": "sequential",
-    "checkpoint_agreement": "optimism",
+    "checkpoint_agreement": "checkpoints",
     "classwise_error": "calibration",
     "clopper_pearson": "interval",
     "clustered_proportion": "mean",
@@ -180,7 +180,7 @@ _HOME = {
     "metric": "metrics",
     "metric_drop": "difference",
     "newcombe": "interval",
-    "optimism": "optimism",
+    "optimism": "checkpoints",
     "paired_gain": "paired",
     "paired_labels_needed": "power",
     "permutation_p_value": "drift",
@@ -189,7 +189,7 @@ _HOME = {
     "proportion_drop": "interval",
     "proportion_gain": "transfer",
     "propose_margins": "margins",
-    "quantile": "quantile",
+    "quantile": "order",
     "rank_agreement": "ranking",
     "relative_drop": "difference",
     "relative_loss": "robust",
@@ -201,13 +201,13 @@ _HOME = {
     "sampling_plan": "few_labels",
     "scaled_wasserstein": "effects",
     "stratified_accuracy": "few_labels",
-    "tail_index": "quantile",
+    "tail_index": "order",
     "total_variation": "distance",
     "unbounded_mean": "mean",
     "unpaired_labels_needed": "power",
     "weighted_proportion": "mean",
     "wilson": "interval",
-    "within_noise": "optimism",
+    "within_noise": "checkpoints",
     "worst_group": "slices",
 }
 
