@@ -59,7 +59,7 @@ class ProbeRequest:
             return self
         name = champion if self.of_champion else variant
         files = tuple(file.replace("{variant}", str(name)) for file in self.files)
-        return replace(self, variant=name, files=files)
+        return replace(self, variant=name, files=files, of_champion=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from modelchecks.stats.estimate import Estimate, TooFewRowsError
 from modelchecks.stats.interval import Floats, check_alpha
 
+_FEWEST = 100
+
 
 def quantile(values: NDArray[Any], q: float, *, alpha: float = 0.05) -> Estimate:
     """Return the q-quantile of independent numbers, whatever their law.
@@ -55,29 +57,26 @@ def _limits(x: Floats, q: float, alpha: float) -> tuple[float, float]:
     return float(x[under[-1]]), float(x[over[0]])
 
 
-def tail_index(values: NDArray[Any], *, alpha: float = 0.05) -> tuple[float, float, float]:
-    """Return Hill's index of the upper tail of positive numbers, and its one-sided limits.
+def tail_index(values: NDArray[Any]) -> float:
+    """Return how heavy the tails of numbers are: P(|X| > x) falls like x to the minus this.
 
-    P(X > x) falls like x to the power of minus the index: below 2 there is no variance, below 1 no
-    mean. The upper 5 % of the values count, at least 20. A normal or exponential tail has none: it
-    comes out large. (inf, inf, inf) where the top values are all equal. Raises TooFewRowsError
-    under 100 rows.
+    Below 2 there is no variance, below 1 no mean; a normal or exponential tail has no such power
+    and comes out large. The smaller of Hill's estimates from the largest 5 % and the largest 1 %,
+    each at least 25 values: a heavy tail may begin late. Infinity where the largest are all equal.
+    Raises TooFewRowsError under 100 rows, ValueError for other input.
 
     Source: Hill (1975), Annals of Statistics 3, 1163-1174.
     """
-    from scipy.special import gammaincinv
-
     x = np.sort(np.abs(_finite(values)))
-    k = max(20, len(x) // 20)
-    if len(x) < 100:
+    if len(x) < _FEWEST:
         raise TooFewRowsError(f"values: {len(x)} rows are too few to see a tail")
-    start = float(x[-k - 1])
-    if start <= 0 or x[-1] == start:
-        return float("inf"), float("inf"), float("inf")
-    total = float(np.log(x[-k:] / start).sum())
-    # Sums of k exponential variables with the index for a rate: a gamma law.
-    low, high = (float(gammaincinv(k, level)) / total for level in (alpha, 1 - alpha))
-    return k / total, low, high
+    found = []
+    for share in (20, 100):
+        k = max(25, len(x) // share)
+        start = float(x[-k - 1])
+        logs = np.log(x[-k:] / start) if start > 0 else np.zeros(1)
+        found.append(1 / float(logs.mean()) if logs.any() else float("inf"))
+    return min(found)
 
 
 def _finite(values: NDArray[Any]) -> Floats:
