@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system gate test lint format wheel bench clean
+.PHONY: help setup system gate test lint format wheel bench mutants clean
 
 help:  ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -30,12 +30,13 @@ gate: $(STAMP)  ## train the three variants (once), run the gate, print the verd
 test: $(STAMP) system  ## every test: unit, property, inner pytest, browser
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
-lint: $(STAMP)  ## lint, format, types, floors, suites
+lint: $(STAMP)  ## lint, format, types, floors, suites, workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/modelchecks lint suites
+	$(BIN)/python .github/scripts/lint_workflows.py
 
 format: $(STAMP)  ## mend what a tool can mend
 	$(BIN)/ruff check --fix .
@@ -48,6 +49,10 @@ wheel: $(STAMP)  ## build the wheel and try it away from the source tree
 
 bench: $(STAMP)  ## ratios on this machine (the engine's benchmarks come with the evidence engine)
 	$(BIN)/python tests/benchmarks/bench.py
+
+mutants: $(STAMP)  ## mutate what decides; half an hour, and what survives is listed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "cosmic-ray==8.7.0" --constraint constraints.txt
+	$(BIN)/python tests/mutation/run.py
 
 clean:  ## remove what was made, but for .venv
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache suites/runs suites/data suites/.modelchecks

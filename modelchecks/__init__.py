@@ -66,6 +66,9 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in _HOME:
         return getattr(import_module(f"modelchecks.{_HOME[name]}"), name)
+    if name.startswith("assert_"):
+        # One for each registered check, for tests: see there.
+        return getattr(import_module("modelchecks.pytest_plugin.asserts"), name)
     raise AttributeError(f"module 'modelchecks' has no attribute {name!r}")
 
 

@@ -25,9 +25,12 @@ SuitePath = Annotated[str, "path"]
 """A file named relative to the suite file."""
 
 
-def param(help: str, **kwargs: Any) -> Any:
-    """Return a dataclass field whose text `explain` and the JSON Schema show."""
-    return field(metadata={"help": help}, **kwargs)
+def param(help: str, *, unless: str | None = None, **kwargs: Any) -> Any:
+    """Return a dataclass field whose text `explain` and the JSON Schema show.
+
+    `unless` names a field that may be given in its place; one of the two must be.
+    """
+    return field(metadata={"help": help, "unless": unless}, **kwargs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +82,19 @@ class Needs:
 
 
 @dataclass(frozen=True, slots=True)
+class History:
+    """The first `n` labels of a log, and their digest: they must be the same at the next look."""
+
+    n: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
-    """What `evaluate` answers; the run adds case id, variant, severity and location."""
+    """What `evaluate` answers; the run adds case id, variant, severity and location.
+
+    `history` is for a ledger to remember, and for the next look's view.
+    """
 
     status: Status
     message: str
@@ -89,6 +103,7 @@ class Outcome:
     needed: int | None = None
     structural: bool = False
     details: Mapping[str, Any] = field(default_factory=dict)
+    history: History | None = None
 
 
 def not_applicable(reason: str) -> Outcome:
@@ -111,6 +126,8 @@ class View:
     """All declared variants, in the order of the suite."""
     folder: Path = Path()
     """Where the modules that a suite names lie: the folder of the suite file."""
+    history: History | None = None
+    """What the last look at this case saw, where a ledger remembers it."""
 
     def split(self, name: str) -> Evidence:
         """Return the evidence of a split, or raise the EvidenceError that stands in its place."""
@@ -151,5 +168,22 @@ class Check(Protocol):
         ...
 
     def evaluate(self, view: View) -> Outcome:
-        """Return the outcome, as a pure function of the view; EvidenceError means `errored`."""
+        """Return the outcome, as a pure function of the view.
+
+        EvidenceError means `errored`, TooFewRowsError `inconclusive`.
+        """
         ...
+
+
+ANSWERS = frozenset({"predictions", "logits", "embeddings"})
+"""The kinds of evidence that are a variant's."""
+
+
+def judged_split(check: Check) -> str | None:
+    """Return the split whose labelled rows a check takes for live traffic, if it names one."""
+    for name in ("live", "current", "split"):
+        value = getattr(check, name, None)
+        if isinstance(value, str):
+            needs = check.needs().splits.get(value, frozenset())
+            return value if "labels" in needs else None
+    return None

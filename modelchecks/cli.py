@@ -11,6 +11,14 @@ import click
 
 from modelchecks import __version__
 from modelchecks.cache import cache
+from modelchecks.completion import VARIABLE, asked_by_a_shell, checks, completing, completion
+from modelchecks.completion import variants as known_variants
+from modelchecks.doctor import doctor
+from modelchecks.github import github
+from modelchecks.init import init
+from modelchecks.lint import lint
+from modelchecks.plan_command import plan
+from modelchecks.pytest_command import OPTIONS, pytest
 from modelchecks.shell import (
     Reports,
     internal_error,
@@ -20,6 +28,8 @@ from modelchecks.shell import (
     tell,
     writing,
 )
+from modelchecks.verify import verify
+from modelchecks.waive import waive
 
 if TYPE_CHECKING:
     from modelchecks.results import Run
@@ -63,12 +73,19 @@ _fail_on = click.option(
     show_default=True,
     help="`blocked` lets variants through whose only open cases are inconclusive.",
 )
+_variant = click.option(
+    "--variant",
+    "variants",
+    multiple=True,
+    shell_complete=completing(known_variants),
+    help="Judge only this variant (repeatable).",
+)
 _quiet = click.option("-q", "--quiet", is_flag=True, help="No progress.")
 
 
 @cli.command(epilog=EXIT_CODES)
 @_suites
-@click.option("--variant", "variants", multiple=True, help="Judge only this variant (repeatable).")
+@_variant
 @click.option("--report", "folder", default="reports", show_default=True, help="Where reports go.")
 @click.option(
     "--format",
@@ -135,7 +152,7 @@ def gate(
 @cli.command(epilog=EXIT_CODES)
 @click.argument("run_or_evidence", type=click.Path(exists=True, path_type=Path))
 @click.option("--suite", "suite_path", required=True, help="The suite to judge by.")
-@click.option("--variant", "variants", multiple=True, help="Judge only this variant (repeatable).")
+@_variant
 @click.option("--report", "folder", default=None, help="Where reports go (default: none written).")
 @_fail_on
 def decide(
@@ -199,45 +216,7 @@ def report(run_json: Path, html: Path | None, junit: Path | None, markdown: Path
 
 
 @cli.command()
-@click.argument("suites", nargs=-1, metavar="SUITE...")
-@click.option("--json-schema", is_flag=True, help="Print the JSON Schema of suite files.")
-def lint(suites: Sequence[str], json_schema: bool) -> int:
-    """Report every problem of suite files at once; needs no model and no data.
-
-    \b
-    Example:
-      modelchecks lint suites/*.suite.yaml
-    """
-    from modelchecks import gate as gate_module
-
-    if json_schema:
-        import json
-
-        from modelchecks.suite_schema import suite_schema
-
-        tell(json.dumps(suite_schema(), indent=2) + "\n")
-        return 0
-    if not suites:
-        raise click.UsageError("name at least one suite file, or --json-schema")
-    from modelchecks.load import read_suite
-
-    paths, codes = suite_files(suites)
-    for path in paths:
-        suite, problems = read_suite(path)
-        for problem in problems:
-            tell(f"{problem}\n")
-        wrong = sum(problem.severity == "error" for problem in problems)
-        if suite is None:
-            tell(f"{path}: {wrong} error{'s' * (wrong != 1)}\n")
-        else:
-            count = len(suite.checks)
-            tell(f"{path}: a valid suite, {count} check{'s' * (count != 1)}\n")
-        codes.append(gate_module.USAGE if suite is None else gate_module.OK)
-    return gate_module.worst(codes)
-
-
-@cli.command()
-@click.argument("check", required=False)
+@click.argument("check", required=False, shell_complete=completing(checks))
 def explain(check: str | None) -> int:
     """Say what a check asks, its statistic, assumptions, reference and parameters.
 
@@ -251,7 +230,16 @@ def explain(check: str | None) -> int:
     return 0
 
 
+cli.add_command(lint)
+cli.add_command(init)
+cli.add_command(plan)
+cli.add_command(waive)
+cli.add_command(verify)
+cli.add_command(pytest)
+cli.add_command(github)
 cli.add_command(cache)
+cli.add_command(doctor)
+cli.add_command(completion)
 
 
 def _judged(
@@ -307,11 +295,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the shell door and exit with its code."""
     from modelchecks.errors import ModelchecksError
 
+    if asked_by_a_shell():
+        cli.main(arguments, prog_name="modelchecks", complete_var=VARIABLE)
     prepare_output()
     try:
-        code = cli.main(arguments, prog_name="modelchecks", standalone_mode=False)
+        code = cli.main(arguments, prog_name="modelchecks", standalone_mode=False, complete_var="-")
     except click.ClickException as error:
         error.show()
+        if isinstance(error, click.NoSuchOption) and error.option_name in OPTIONS:
+            say(f"{error.option_name} is pytest's: `modelchecks pytest SUITE {error.option_name}`")
         sys.exit(2)
     except ModelchecksError as error:
         say(f"Error: {error}")

@@ -27,7 +27,7 @@ from modelchecks.identity import Job
 from modelchecks.pixels import look
 from modelchecks.plan import Shard
 from modelchecks.sources import Batch, Samples, read_ahead
-from modelchecks.suite import Variant
+from modelchecks.suite import Split, Variant
 from modelchecks.tally import Seen, Table, Tally
 from modelchecks.totals import HIGHEST, UNLABELLED, priorities
 
@@ -93,7 +93,13 @@ def collect(
     failures = _lacking(asked, shard, samples)
     modelled = any(variant.logged is None for variant in asked)
     logged = [v.logged for v in asked if v.logged is not None and v.name not in failures]
-    columns = None if COLUMNS in facets else list(dict.fromkeys([*job.split.slices, *logged]))
+    drawn = [name for name in (job.split.weights, job.split.group) if name is not None]
+    named = [*job.split.slices, *drawn, *logged]
+    columns: list[str] | None = list(dict.fromkeys(named))
+    if COLUMNS in facets:
+        # `None` stands for the plain columns; answers may be lists, and are wanted as well.
+        plain = getattr(samples, "plain", None)
+        columns = None if plain is None else list(dict.fromkeys([*plain, *named]))
     spans = [
         (start, min(start + rows_at_once, shard.stop))
         for start in range(shard.start, shard.stop, rows_at_once)
@@ -166,8 +172,23 @@ def _record(job: Job, facet: str, seen: Seen, tally: Tally) -> None:
         tally.counts["rows",] += len(batch)
         tally.per_class(("label",), seen.labels[seen.labels != UNLABELLED])
         ids = np.array([*batch.ids, None], dtype=object)[:-1]
-        columns = {"id": ids, "label": seen.labels, **columns}
+        columns = {"id": ids, "label": seen.labels, **_drawn(job.split, batch), **columns}
     tally.tables.append(seen.keep(columns))
+
+
+def _drawn(split: Split, batch: Batch) -> Table:
+    """Return what says how the rows were drawn: `weight` and `group`, where they are declared."""
+    found: Table = {}
+    for name, of in (("weight", split.weights), ("group", split.group)):
+        if of is not None:
+            column = batch.columns.get(of)
+            if column is None or (column.dtype == object and not _plain(column)):
+                raise EvidenceError(
+                    f"split {split.name!r} has no column {of!r} of numbers or texts, which is "
+                    f"declared as the {name} of its rows"
+                )
+            found[name] = column
+    return found
 
 
 def _answers_of(job: Job) -> set[str]:

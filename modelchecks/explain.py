@@ -34,6 +34,8 @@ def _parameters(check: type) -> list[str]:
     lines = []
     for field in dataclasses.fields(check):
         default = "required" if not has_default(field) else f"default {_default(field)}"
+        if (instead := field.metadata.get("unless")) is not None:
+            default = f"required, or `{instead}`" if field.default is None else default
         help = field.metadata.get("help", "")
         lines.append(f"  {field.name}: {help} ({default})")
         inner = next(
@@ -55,4 +57,4 @@ def _default(field: dataclasses.Field[Any]) -> str:
         value = field.default_factory()
     if isinstance(value, tuple):
         return ", ".join(map(str, value)) or "none"
-    return "none" if value is None else str(value)
+    return "none" if value in (None, {}) else str(value)

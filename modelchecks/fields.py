@@ -100,15 +100,16 @@ class Reader:
             values[name] = self.value(value, hints[name], f"`{name}`")
             sound = sound and values[name] is not INVALID
         for field in dataclasses.fields(cls):
-            if field.name not in items and field.name not in given and not has_default(field):
+            name, instead = field.name, field.metadata.get("unless")
+            if name in items or name in given or instead in items:
+                continue
+            if not has_default(field) or (instead is not None and field.default is None):
                 help = field.metadata.get("help", "")
-                self.report(node, f"{what} needs `{field.name}`" + (f" ({help})" if help else ""))
+                self.report(node, f"{what} needs `{name}`" + (f" ({help})" if help else ""))
                 sound = False
-        # Splits that a default names are used as well, and must be there.
-        for name, hint in hints.items():
-            if name not in values and name not in given and "split" in markers(hint):
-                default = next(f.default for f in dataclasses.fields(cls) if f.name == name)
-                self._split_name(node, str(default), f"`{name}` of {what} (by default)")
+            elif "split" in markers(hints[name]) and field.default is not None:
+                # A split that a default names is used as well, and must be there.
+                self._split_name(node, str(field.default), f"`{name}` of {what} (by default)")
         if not sound:
             return INVALID
         try:
@@ -250,9 +251,11 @@ def has_default(field: dataclasses.Field[Any]) -> bool:
 
 
 def markers(hint: Any) -> tuple[Any, ...]:
-    """Return what an Annotated hint (or the items of a tuple of them) is marked with."""
+    """Return what an Annotated hint, or one that may also be None, is marked with."""
     if get_origin(hint) is Annotated:
         return get_args(hint)[1:]
+    if get_origin(hint) in (Union, types.UnionType):
+        return tuple(mark for option in get_args(hint) for mark in markers(option))
     return ()
 
 

@@ -3,23 +3,51 @@
 A variant is `approved` only when every declared blocking case has a result that passed, and at
 least one of them looked at the variant itself: data alone approves no model that nobody saw. A
 failed blocking case makes it `blocked`. Anything else (errored, inconclusive, missing, deselected,
-an unknown status) leaves it `undecided`.
+an unknown status) leaves it `undecided`. A failed case that a waiver names does not block while the
+waiver counts; it is never taken for a pass, and nothing but `failed` can be waived.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import date
 from typing import Literal
 
 from modelchecks.plan import Case
-from modelchecks.results import Decision, Result, Run, Status
+from modelchecks.results import Decision, Result, Run, Status, Waived
+from modelchecks.suite import Waiver
 
 FailOn = Literal["blocked", "undecided"]
 
 OK, BLOCKED, USAGE, UNDECIDED, INTERNAL, NOTHING = 0, 1, 2, 3, 4, 5
 """Exit codes of the shell door."""
 _WORST_FIRST = (INTERNAL, USAGE, BLOCKED, UNDECIDED, NOTHING, OK)
+
+
+def waive(results: Iterable[Result], waivers: Sequence[Waiver], day: date) -> tuple[Result, ...]:
+    """Return the results, each failed blocking one with the waiver that counts for it that day."""
+    granted = {waiver.case: _granted(waiver, day) for waiver in waivers}
+    for case, times in Counter(waiver.case for waiver in waivers).items():
+        if times > 1:
+            # Which of them was meant is not for us to choose.
+            granted[case] = None
+    return tuple(
+        replace(
+            result,
+            waived=granted.get(result.case)
+            if result.status == "failed" and result.severity == "block"
+            else None,
+        )
+        for result in results
+    )
+
+
+def _granted(waiver: Waiver, day: date) -> Waived | None:
+    if day > waiver.until or (waiver.since is not None and day < waiver.since):
+        return None
+    return Waived(waiver.owner, waiver.reason, waiver.until.isoformat())
 
 
 def decide(
@@ -40,13 +68,17 @@ def _decide(variant: str, declared: Sequence[Case], results: Sequence[Result]) -
     by_case: dict[str, list[Result]] = {}
     for result in results:
         by_case.setdefault(result.case, []).append(result)
-    failed, unsettled, passed = [], [], 0
+    passed = 0
+    failed: list[str] = []
+    waived: list[str] = []
+    unsettled: list[str] = []
     own = {case.id for case in blocking if case.variant == variant}
     for case_id in ids:
         outcomes = by_case.get(case_id, [])
+        once = ids[case_id] == 1 and len(outcomes) == 1
         if any(outcome.status == "failed" for outcome in outcomes):
-            failed.append(case_id)
-        elif ids[case_id] > 1 or len(outcomes) != 1:
+            (waived if once and outcomes[0].waived is not None else failed).append(case_id)
+        elif not once:
             unsettled.append(case_id)
         elif outcomes[0].status == "passed":
             passed += case_id in own
@@ -56,7 +88,7 @@ def _decide(variant: str, declared: Sequence[Case], results: Sequence[Result]) -
         return Decision(variant, "blocked", tuple(failed))
     if unsettled or not passed:
         return Decision(variant, "undecided", tuple(unsettled))
-    return Decision(variant, "approved", ())
+    return Decision(variant, "approved", (), tuple(waived))
 
 
 def reason_statuses(run: Run, decision: Decision) -> dict[str, Status | Literal["missing"]]:

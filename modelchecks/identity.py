@@ -71,6 +71,8 @@ def describe(
         "classes": list(suite.classes),
         "rows": {
             "slices": list(split.slices),
+            "weights": split.weights,
+            "group": split.group,
             "seed": compute.seed,
             "max_rows": compute.max_rows,
             "shard_rows": compute.shard_rows,
@@ -124,7 +126,8 @@ def open_source(suite: Suite, split: Split) -> Source:
 
 def split_declaration(split: Split) -> str:
     """Return a digest of how a split is declared, for judging stored evidence again."""
-    return digest([split.source, dict(split.options), list(split.slices)])
+    drawn = [split.weights, split.group]
+    return digest([split.source, dict(split.options), list(split.slices), drawn])
 
 
 def variant_identity(suite: Suite, variant: Variant) -> dict[str, Any]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
 
-from modelchecks.check import Check
+from modelchecks import waivers
+from modelchecks.check import judged_split
 from modelchecks.errors import Problem, SuiteError
 from modelchecks.fields import Reader
+from modelchecks.plan import all_cases
 from modelchecks.python_suite import read_python
 from modelchecks.results import Location
-from modelchecks.suite import Suite
+from modelchecks.suite import Suite, Waiver
 from modelchecks.suite_file import SuiteReader
 
 DEPTH, VALUES = 100, 100_000
@@ -29,36 +32,82 @@ def load_suite(path: str | Path) -> Suite:
 
 
 def read_suite(path: str | Path) -> tuple[Suite | None, list[Problem]]:
-    """Return the suite, None where it cannot be used, and every problem and warning in it."""
+    """Return the suite with its waivers, None where it cannot be used, and every problem in it."""
     path = Path(path)
+    suite, problems = _read(path)
+    granted, wrong = _waivers(path, suite)
+    if suite is None or wrong:
+        return None, [*problems, *wrong]
+    return replace(suite, waivers=(*suite.waivers, *granted)), problems
+
+
+def _read(path: Path) -> tuple[Suite | None, list[Problem]]:
+    data, found = _bytes(path)
+    if data is None:
+        return None, found
+    if path.suffix == ".py":
+        suite, problems = read_python(path, data)
+        return suite, [*problems, *(advice(suite) if suite is not None else [])]
+    reader, root = _tree(path, data)
+    if root is None:
+        empty = Problem(str(path), 1, 1, "is empty; `modelchecks explain` lists the checks")
+        return None, reader.problems or [empty]
+    suite = SuiteReader(reader, path, root, hashlib.sha256(data).hexdigest()).read()
+    if reader.problems or suite is None:
+        return None, _sorted(reader)
+    return suite, advice(suite)
+
+
+def _waivers(path: Path, suite: Suite | None) -> tuple[list[Waiver], list[Problem]]:
+    """Return the waivers beside a suite file, and what is wrong with them."""
+    file = waivers.waiver_file(path)
+    if file is None:
+        return [], []
+    data, found = _bytes(file)
+    if data is None:
+        return [], found
+    reader, root = _tree(file, data)
+    if root is None:
+        return [], reader.problems
+    cases = None
+    if suite is not None:
+        cases = {case.id: case.declared.severity for case in all_cases(suite)}
+    granted = waivers.read(reader, root, cases)
+    return granted, _sorted(reader)
+
+
+def _sorted(reader: Reader) -> list[Problem]:
+    # What an alias repeats is one fault, told once.
+    once = dict.fromkeys(reader.problems)
+    return sorted(once, key=lambda found: (found.line, found.column))
+
+
+def _bytes(path: Path) -> tuple[bytes | None, list[Problem]]:
+    """Return a file's bytes, which are UTF-8 text, or None and the reason."""
     try:
         data = path.read_bytes()
-        text = data.decode("utf-8-sig")
+        data.decode("utf-8-sig")
     except OSError as error:
         problem = Problem(str(path), 1, 1, f"cannot be read: {error.strerror or error}")
         return None, [problem]
     except UnicodeDecodeError as error:
         return None, [Problem(str(path), 1, 1, f"is not UTF-8 text: {error}")]
-    if path.suffix == ".py":
-        suite, problems = read_python(path, data)
-        return suite, [*problems, *(advice(suite) if suite is not None else [])]
+    return data, []
+
+
+def _tree(path: Path, data: bytes) -> tuple[Reader, yaml.Node | None]:
+    """Return a reader for a file and the root of its tree, None where it is empty or no YAML."""
+    text = data.decode("utf-8-sig")
     reader = Reader(str(path), text)
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except (yaml.YAMLError, RecursionError, ValueError, OverflowError) as error:
         reader.report(*_no_yaml(error, text))
-        return None, reader.problems
-    if root is None:
-        return None, [Problem(str(path), 1, 1, "is empty; `modelchecks explain` lists the checks")]
-    if (knot := _knot(root)) is not None:
+        return reader, None
+    if root is not None and (knot := _knot(root)) is not None:
         reader.report(*knot)
-        return None, reader.problems
-    suite = SuiteReader(reader, path, root, hashlib.sha256(data).hexdigest()).read()
-    if reader.problems or suite is None:
-        # What an alias repeats is one fault, told once.
-        once = dict.fromkeys(reader.problems)
-        return None, sorted(once, key=lambda found: (found.line, found.column))
-    return suite, advice(suite)
+        return reader, None
+    return reader, root
 
 
 def _no_yaml(error: Exception, text: str) -> tuple[yaml.Mark, str]:
@@ -111,7 +160,7 @@ def advice(suite: Suite) -> list[Problem]:
         )
         found.append(warning(blocking[0].location, message))
     for split in suite.splits:
-        judging = [d.id for d in blocking if _judged_split(d.check) == split.name]
+        judging = [d.id for d in blocking if judged_split(d.check) == split.name]
         if judging and split.sampling == "unknown" and split.assume_random is None:
             message = (
                 f"`sampling` of split {split.name!r} is unknown, so {', '.join(judging)} can block "
@@ -120,13 +169,3 @@ def advice(suite: Suite) -> list[Problem]:
             )
             found.append(warning(split.location, message))
     return found
-
-
-def _judged_split(check: Check) -> str | None:
-    """Return the split whose labelled rows a check takes for live traffic, if it names one."""
-    for name in ("live", "current", "split"):
-        value = getattr(check, name, None)
-        if isinstance(value, str):
-            needs = check.needs().splits.get(value, frozenset())
-            return value if "labels" in needs else None
-    return None

@@ -62,6 +62,8 @@ def faults(suite: Suite) -> Iterator[str]:
         if split.sampling not in get_args(Sampling):
             known = ", ".join(get_args(Sampling))
             yield f"split {split.name!r} has sampling {split.sampling!r}, none of {known}"
+        if (split.sampling == "weights") != (split.weights is not None):
+            yield f"split {split.name!r} needs `weights` with sampling 'weights', and only then"
     for variant in suite.variants:
         if (variant.model is None) == (variant.logged is None):
             yield f"variant {variant.name!r} needs either `model` with `weights`, or `logged`"
@@ -69,14 +71,17 @@ def faults(suite: Suite) -> Iterator[str]:
             yield f"variant {variant.name!r} needs `weights`, so that its digest is known"
         if not all(isinstance(run.get("weights"), str) for run in variant.runs):
             yield f"variant {variant.name!r}: each of its `runs` needs `weights`"
+    if suite.policy.spending != "none" and suite.policy.ledger is None:
+        yield "`spending` needs `ledger`, which counts the looks that it spends on"
     for declared in suite.checks:
         if declared.severity not in get_args(Severity):
             known = ", ".join(get_args(Severity))
             yield f"check {declared.id!r} has severity {declared.severity!r}, none of {known}"
-        yield from (f"check {declared.id!r}: {said}" for said in _check(declared.check, splits))
+        for said in _check(declared.check, splits, suite.champion):
+            yield f"check {declared.id!r}: {said}"
 
 
-def _check(check: Any, splits: list[str]) -> Iterator[str]:
+def _check(check: Any, splits: list[str], champion: str | None) -> Iterator[str]:
     if not isinstance(check, Check):
         yield "is no check: see modelchecks.check.Check"
         return
@@ -86,6 +91,8 @@ def _check(check: Any, splits: list[str]) -> Iterator[str]:
             number = isinstance(value, int | float) and not isinstance(value, bool)
             if not (number and 0 <= value <= 1):
                 yield f"{name} is {value!r}, which is not between 0 and 1"
+    if check.needs().whose == "champion" and champion is None:
+        yield "compares with the champion; name one with `champion`"
     for name in check.needs().splits:
         if name not in splits:
             yield f"no split is named {name!r}{did_you_mean(name, splits)}"

@@ -25,12 +25,22 @@ class Location:
 
 
 @dataclass(frozen=True, slots=True)
+class Waived:
+    """Why a failure does not block for now, who answers for it, and the last day (ISO) of that."""
+
+    owner: str
+    reason: str
+    until: str
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """One case's outcome: status, observed estimate, threshold, and one sentence for people.
 
-    `variant` is None for a case about the data alone. `needed` is the number of further labelled
-    live rows (or rows) that would settle an inconclusive case, where that can be computed.
-    `structural` marks the only kind of `not_applicable` that the gate may leave out.
+    `variant` is None for a case about the data alone. `needed` is the number of labelled rows that
+    would settle an inconclusive case, those that are there included, where it can be computed.
+    `structural` marks the only kind of `not_applicable` that the gate may leave out. `waived` is
+    set by the gate alone, and only on a `failed` case.
     """
 
     case: str
@@ -45,15 +55,20 @@ class Result:
     needed: int | None = None
     structural: bool = False
     details: Mapping[str, Any] = field(default_factory=dict)
+    waived: Waived | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One variant's verdict and the ids of the cases that are the reason for it."""
+    """One variant's verdict and the ids of the cases that are the reason for it.
+
+    `approved_with_waivers` names the failed cases that an approval passed over.
+    """
 
     variant: str
     verdict: Verdict
     reasons: tuple[str, ...]
+    approved_with_waivers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import subprocess
-import traceback
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin
+from typing import Any
 
-from modelchecks import __version__, gate, stats
-from modelchecks.check import Check, Outcome, ProbeRequest, View
-from modelchecks.errors import EvidenceError, RecordError, UnexpectedError
+from modelchecks import __version__, gate, waivers
+from modelchecks.check import ProbeRequest
+from modelchecks.errors import EvidenceError, RecordError
 from modelchecks.evidence import Evidence
-from modelchecks.fields import fields_of, markers
 from modelchecks.gather import Gathered, Progress, from_keys, gather
+from modelchecks.judging import judge
+from modelchecks.ledger import Looks, take, told
 from modelchecks.plan import Case, Plan, make_plan
 from modelchecks.report import record
-from modelchecks.results import Result, Run, Status
-from modelchecks.stats.estimate import Estimate
+from modelchecks.results import Result, Run
 from modelchecks.store import Store, default_folder
 from modelchecks.suite import Suite
 
@@ -46,8 +44,14 @@ def run_suite(
     started = now()
     plan = make_plan(suite, variants, select)
     gathered = gather(plan, store or suite_store(suite), fresh=fresh, progress=progress)
-    results = [judge(plan, case, gathered) for case in plan.cases]
-    return conclude(plan, gathered, results, started)
+    return _concluded(plan, gathered, started)
+
+
+def _concluded(plan: Plan, gathered: Gathered, started: str) -> Run:
+    """Return the record of judging all cases of a plan on what was gathered."""
+    looks = take(plan, gathered)
+    results = [judge(plan, case, gathered, looks) for case in plan.cases]
+    return conclude(plan, gathered, results, started, looks)
 
 
 def suite_store(suite: Suite, say: Callable[[str], None] = lambda line: None) -> Store:
@@ -60,112 +64,23 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def judge(plan: Plan, case: Case, gathered: Gathered) -> Result:
-    """Return one case's result; whatever goes wrong makes it `errored`, never anything better."""
-    declared = case.declared
-    view = View(
-        gathered.splits,
-        case.variant,
-        plan.suite.champion,
-        gathered.probes,
-        unsampled(plan.suite),
-        plan.suite.classes,
-        tuple(variant.name for variant in plan.suite.variants),
-        plan.suite.folder,
-    )
-    try:
-        _two_samples(declared.check, view)
-        outcome = _sound(declared.check.evaluate(view))
-    except stats.TooFewRowsError as error:
-        outcome = Outcome("inconclusive", f"too few rows to decide: {error}")
-    except UnexpectedError as error:
-        told = "".join(traceback.format_exception(error.__cause__ or error))
-        outcome = Outcome("errored", str(error), details={"traceback": told})
-    except EvidenceError as error:
-        outcome = Outcome("errored", str(error))
-    except (KeyboardInterrupt, GeneratorExit):
-        raise
-    except BaseException as error:
-        # SystemExit too: `sys.exit(0)` or `pytest.skip()` in somebody's check is no answer.
-        outcome = Outcome(
-            "errored",
-            f"check {declared.name!r} raised {type(error).__name__}: {error}",
-            details={"traceback": traceback.format_exc()},
-        )
-    return Result(
-        case=case.id,
-        check=declared.name,
-        variant=case.variant,
-        severity=declared.severity,
-        status=outcome.status,
-        message=outcome.message,
-        location=declared.location,
-        estimate=outcome.estimate,
-        threshold=dict(outcome.threshold),
-        needed=outcome.needed,
-        structural=outcome.structural,
-        details=dict(outcome.details),
-    )
+def day(started: str) -> date:
+    """Return the day (UTC) of a run, which is what waivers are measured by."""
+    return date.fromisoformat(started[:10])
 
 
-def _two_samples(check: Check, view: View) -> None:
-    """Raise where a check compares a split with itself under another name."""
-    names = [
-        str(getattr(check, name))
-        for name, hint in fields_of(type(check)).items()
-        if "split" in markers(hint) and get_origin(hint) is Annotated
-    ]
-    seen: dict[str, str] = {}
-    for name in names:
-        found = view.splits.get(name)
-        fingerprint = found.meta.get("fingerprint") if isinstance(found, Evidence) else None
-        if fingerprint is not None and (twin := seen.setdefault(str(fingerprint), name)) != name:
-            raise EvidenceError(
-                f"splits {twin!r} and {name!r} hold the same rows, so comparing them says nothing; "
-                "correct the path of one of them"
-            )
-
-
-def _sound(outcome: Outcome) -> Outcome:
-    """Return the outcome if it can be recorded; a check of somebody else's may answer anything."""
-    if not isinstance(outcome, Outcome):
-        raise TypeError(f"evaluate() answered {type(outcome).__name__} instead of Outcome")
-    if outcome.status not in get_args(Status):
-        raise ValueError(f"evaluate() answered status {outcome.status!r}")
-    kinds: dict[str, tuple[type, ...]] = {
-        "message": (str,),
-        "estimate": (Estimate, type(None)),
-        "needed": (int, type(None)),
-        "structural": (bool,),
-    }
-    for name, allowed in kinds.items():
-        value = getattr(outcome, name)
-        if not isinstance(value, allowed):
-            raise TypeError(f"evaluate() answered {name} {value!r}")
-    for name, limit in outcome.threshold.items():
-        if isinstance(limit, bool) or not isinstance(limit, int | float):
-            raise TypeError(f"evaluate() answered threshold {name} {limit!r}, which is no number")
-    # Strict: a NaN in a threshold or detail may not pass unseen.
-    json.dumps([dict(outcome.threshold), dict(outcome.details)], allow_nan=False)
-    return outcome
-
-
-def unsampled(suite: Suite) -> dict[str, str]:
-    """Return the splits whose labelled rows may not be a random sample, each with a remedy."""
-    reason = (
-        "how the labelled rows of {!r} were drawn is unknown, so this cannot approve: declare "
-        "`sampling: random` on the split, or `assume_random: reason`"
-    )
-    return {
-        split.name: reason.format(split.name)
-        for split in suite.splits
-        if split.sampling == "unknown" and split.assume_random is None
-    }
-
-
-def conclude(plan: Plan, gathered: Gathered, results: Iterable[Result], started: str) -> Run:
+def conclude(
+    plan: Plan,
+    gathered: Gathered,
+    results: Iterable[Result],
+    started: str,
+    looks: Looks | None = None,
+) -> Run:
     """Return the run record: the decisions over all declared cases, and where they come from."""
-    suite, judged = plan.suite, tuple(results)
+    suite, judged = plan.suite, gate.waive(results, plan.suite.waivers, day(started))
+    splits = _splits(plan, gathered)
+    for name, facts in (looks.splits if looks is not None else {}).items():
+        splits[name]["ledger"] = dict(facts)
     return Run(
         run_id=uuid.uuid4().hex,
         started=started,
@@ -179,11 +94,11 @@ def conclude(plan: Plan, gathered: Gathered, results: Iterable[Result], started:
             "policy": asdict(suite.policy),
         },
         variants=_variants(plan, gathered),
-        splits=_splits(plan, gathered),
+        splits=splits,
         results=judged,
         decisions=gate.decide(plan.variants, plan.declared, judged),
         provenance=_provenance(suite, gathered),
-        notes=notes(plan, judged),
+        notes=notes(plan, judged, splits),
     )
 
 
@@ -224,6 +139,8 @@ def _splits(plan: Plan, gathered: Gathered) -> dict[str, dict[str, Any]]:
             }
         if split.name in described:
             described[split.name]["sampling"] = split.sampling
+            described[split.name]["weights"] = split.weights
+            described[split.name]["group"] = split.group
             described[split.name]["assume_random"] = split.assume_random
     return described
 
@@ -265,26 +182,30 @@ def _git(folder: Path) -> str | None:
     return found.stdout.strip() or None
 
 
-def notes(plan: Plan, results: Sequence[Result]) -> tuple[str, ...]:
+def notes(
+    plan: Plan, results: Sequence[Result], splits: Mapping[str, Mapping[str, Any]]
+) -> tuple[str, ...]:
     """Return what a reader of any report must be told besides the results."""
-    told = [
+    lines = [
         f"variant {variant.name!r}: weights were loaded as a trusted pickle, which may run code"
         for variant in plan.suite.variants
         if variant.trusted and variant.name in plan.variants
     ]
-    told += [
+    lines += [
         f"split {split.name!r}: rows taken as a random sample because: {split.assume_random}"
         for split in plan.suite.splits
         if split.assume_random is not None
     ]
     left_out = len(plan.declared) - len(results)
     if left_out:
-        told.append(f"not a gate run: {left_out} of {len(plan.declared)} cases were not asked")
+        lines.append(f"not a gate run: {left_out} of {len(plan.declared)} cases were not asked")
+    lines += waivers.notes(plan.suite.waivers, results)
     if plan.suite.policy.mode == "observe":
-        told.append("mode: observe; verdicts are recorded and block nothing")
+        lines.append("mode: observe; verdicts are recorded and block nothing")
     if plan.suite.policy.ledger is None:
-        told.append("no ledger, counted as first look at the live rows")
-    return tuple(told)
+        lines.append("no ledger, counted as first look at the live rows")
+    lines += [told(name, facts["ledger"]) for name, facts in splits.items() if "ledger" in facts]
+    return tuple(lines)
 
 
 def judge_again(
@@ -313,8 +234,7 @@ def judge_again(
                 f"{error}); make it again with `modelchecks gate`"
             ) from error
         gathered = from_keys(plan, suite_store(suite, say), keys, probe_keys)
-    results = [judge(plan, case, gathered) for case in plan.cases]
-    return conclude(plan, gathered, results, started)
+    return _concluded(plan, gathered, started)
 
 
 def _request(item: Mapping[str, Any]) -> ProbeRequest:

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
 from modelchecks.check import Check
 from modelchecks.results import Location, Severity
 
-Sampling = Literal["random", "unknown"]
+Sampling = Literal["random", "weights", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
     """Rows from one source: `options` are the fields of the source's dataclass.
 
-    `sampling` says how the labelled rows were drawn from the traffic they stand for. `unknown`
-    can warn and block but not approve, unless `assume_random` gives the reason to trust it.
+    `sampling` says how the labelled rows were drawn from the traffic they stand for: at random, or
+    with known chances, whose inverse is in the column `weights`. `unknown` can warn and block but
+    not approve, unless `assume_random` gives the reason to trust it. Rows with the same value in
+    the column `group` (a user, a session, a video) may depend on each other. `expected_labels` is
+    how many labelled rows there are meant to be; `lint` says for which thresholds that is too few.
     """
 
     name: str
@@ -26,8 +30,11 @@ class Split:
     options: Mapping[str, Any]
     slices: tuple[str, ...] = ()
     sampling: Sampling = "unknown"
+    weights: str | None = None
+    group: str | None = None
     assume_random: str | None = None
     location: Location = field(default=Location("", 1), compare=False)
+    expected_labels: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +62,16 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How outcomes count: `inconclusive` and `mode` change exit codes, never a verdict."""
+    """How outcomes count: `inconclusive` and `mode` change exit codes, never a verdict.
+
+    `ledger` is a file or folder that counts how often the same rows have judged variants;
+    `spending` makes each further look at them decide at a smaller error (see `modelchecks.ledger`).
+    """
 
     inconclusive: Literal["fail", "warn", "skip"] = "fail"
     mode: Literal["enforce", "observe"] = "enforce"
     ledger: str | None = None
+    spending: Literal["none", "halving", "inverse_square"] = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +102,22 @@ class DeclaredCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiver:
+    """A case whose failure does not block from `since` to `until`, both days included.
+
+    It is granted in `NAME.waivers.yaml` beside the suite, never inside it: who changes a threshold
+    and who answers for passing one over need not be the same person.
+    """
+
+    case: str
+    owner: str
+    reason: str
+    until: date
+    since: date | None = None
+    location: Location = field(default=Location("", 1), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Suite:
     """A whole suite file, valid in itself; `path` is the file that all other paths start from."""
 
@@ -104,6 +132,7 @@ class Suite:
     policy: Policy = Policy()
     compute: Compute = Compute()
     sha256: str = ""
+    waivers: tuple[Waiver, ...] = ()
 
     @property
     def folder(self) -> Path:

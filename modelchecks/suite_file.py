@@ -29,7 +29,7 @@ KEYS = (
     "policy",
     "compute",
 )
-_SPLIT_KEYS = ("source", "slices", "sampling", "assume_random", "group")
+_SPLIT_KEYS = ("source", "slices", "sampling", "assume_random", "group", "expected_labels")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
@@ -39,6 +39,7 @@ class SuiteReader:
     def __init__(self, reader: Reader, path: Path, root: yaml.Node, sha256: str) -> None:
         self.reader, self.path, self.root, self.sha256 = reader, path, root, sha256
         self._variant_names: list[str] = []
+        self._has_champion = False
 
     def read(self) -> Suite | None:
         """Return the suite, or None where the reader has problems."""
@@ -62,8 +63,9 @@ class SuiteReader:
         splits = part("data", self._splits, ())
         variants = part("variants", self._variants, ())
         champion = part("champion", self._champion, None)
+        self._has_champion = "champion" in items and not is_null(items["champion"][1])
         checks = part("checks", self._checks, ())
-        policy = part("policy", lambda node: reader.build(Policy, node, "`policy`"), Policy())
+        policy = part("policy", self._policy, Policy())
         compute = part("compute", self._compute, Compute())
         self._unused(checks)
         if reader.problems:
@@ -135,29 +137,35 @@ class SuiteReader:
         )
         if isinstance(assumed, str) and not assumed.strip():
             reader.report(own["assume_random"], "`assume_random` must give a reason")
-        if "group" in own and not is_null(own["group"]):
-            reader.report(
-                own["group"],
-                "`group` (rows that cluster) is planned; until then intervals would be too narrow, "
-                "so it cannot be accepted. Give one row per group, or `group: null`",
-            )
-        if options is None or INVALID in (options, slices, sampling, assumed):
+        group = reader.value(own["group"], str | None, "`group`") if "group" in own else None
+        labels = self._expected_labels(own.get("expected_labels"))
+        if options is None or INVALID in (options, slices, sampling, assumed, group, labels):
             return None
         values = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
-        return Split(name, source, values, slices, sampling, assumed, self._location(key))
+        how, weights = sampling if isinstance(sampling, tuple) else (sampling, None)
+        place = self._location(key)
+        return Split(name, source, values, slices, how, weights, group, assumed, place, labels)
+
+    def _expected_labels(self, node: yaml.Node | None) -> Any:
+        if node is None:
+            return None
+        number = self.reader.value(node, int, "`expected_labels`")
+        if number is not INVALID and number < 1:
+            return self.reader.report(node, "`expected_labels` must be at least 1")
+        return number
 
     def _sampling(self, node: yaml.Node) -> Any:
+        """Return `random`, `unknown`, or `weights` with the column that holds them."""
+        if isinstance(node, yaml.MappingNode):
+            items = self.reader.mapping(node, "`sampling`")
+            if set(items) == {"weights"}:
+                column = self.reader.value(items["weights"][1], str, "`weights`")
+                return column if column is INVALID else ("weights", column)
         value = self.reader.plain(node)
-        if isinstance(value, dict) and set(value) == {"weights"}:
-            return self.reader.report(
-                node,
-                "`sampling: {weights: ...}` is planned; until then weighted rows cannot be judged",
-            )
         if value in ("random", "unknown"):
             return value
-        return self.reader.report(
-            node, f"`sampling` is {shown(node)}; it must be one of random, unknown"
-        )
+        known = "random, unknown, {weights: COLUMN}"
+        return self.reader.report(node, f"`sampling` is {shown(node)}; it must be one of {known}")
 
     def _find(self, group: registry.Group, name: str, node: yaml.Node) -> Any:
         try:
@@ -228,6 +236,13 @@ class SuiteReader:
         return self.reader.report(
             node, f"champion {name!r} is not a variant{did_you_mean(name, known)}"
         )
+
+    def _policy(self, node: yaml.Node) -> Any:
+        policy = self.reader.build(Policy, node, "`policy`")
+        if policy is not INVALID and policy.spending != "none" and policy.ledger is None:
+            said = "`spending` needs `ledger:`, which counts the looks that it spends on"
+            return self.reader.report(node, said)
+        return policy
 
     def _compute(self, node: yaml.Node) -> Any:
         compute = self.reader.build(Compute, node, "`compute`")
@@ -319,11 +334,15 @@ class SuiteReader:
                     key, f"check {name!r} has {fact} {said!r}; it must be one of {known}"
                 )
         try:
-            self.reader.used_splits |= set(check.needs().splits)
+            needs = check.needs()
+            self.reader.used_splits |= set(needs.splits)
         except Exception as error:
             return self.reader.report(
                 key, f"check {name!r}: needs() raised {type(error).__name__}: {error}"
             )
+        if needs.whose == "champion" and not self._has_champion:
+            said = f"check {name!r} compares with the champion; name one with `champion:`"
+            return self.reader.report(key, said)
         return check
 
     def _unused(self, checks: tuple[DeclaredCheck, ...]) -> None:

@@ -24,9 +24,20 @@ def suite_schema() -> dict[str, Any]:
         source["properties"] |= {
             "source": {"const": name},
             "slices": {"type": "array", "items": {"type": "string"}},
-            "sampling": {"enum": ["random", "unknown"]},
+            "sampling": {
+                "anyOf": [
+                    {"enum": ["random", "unknown"]},
+                    {
+                        "type": "object",
+                        "properties": {"weights": {"type": "string"}},
+                        "required": ["weights"],
+                        "additionalProperties": False,
+                    },
+                ]
+            },
             "assume_random": {"type": ["string", "null"]},
-            "group": {"type": "null"},
+            "group": {"type": ["string", "null"]},
+            "expected_labels": {"type": "integer", "minimum": 1},
         }
         source["required"].append("source")
         sources.append(source)

@@ -55,6 +55,14 @@ class Bench:
         pq.write_table(table, path, row_group_size=300)
         return path
 
+    def write(self, name: str, **columns: object) -> Path:
+        """Write a log of these columns, and of ids where they name none."""
+        rows = len(next(iter(columns.values())))  # type: ignore[arg-type]
+        ids = {"id": [f"{name}-{row:05d}" for row in range(rows)]}
+        path = self.folder / f"{name}.parquet"
+        pq.write_table(pa.table({**ids, **columns}), path, row_group_size=500)
+        return path
+
     def suite(
         self,
         checks: str = "- accuracy_drop: {max_drop: 5pp}",
@@ -63,15 +71,20 @@ class Bench:
         variants: str = "good: {logged: good}\nbad: {logged: bad}",
         rest: str = "",
         sampling: str = "random",
+        of_offline: str = "",
+        of_live: str = "",
     ) -> Path:
-        """Write `NAME.suite.yaml` over both logs and return its path."""
+        """Write `NAME.suite.yaml` over both logs and return its path.
+
+        `of_offline` and `of_live` say how that split's rows were drawn, in the place of `sampling`.
+        """
         parts = [
             f"suite: {name}-gate",
             "data:",
             f"  offline: {{source: parquet, path: offline.parquet, label: label, id: id, "
-            f"sampling: {sampling}}}",
+            f"{of_offline or f'sampling: {sampling}'}}}",
             f"  live: {{source: parquet, path: live.parquet, label: label, id: id, "
-            f"sampling: {sampling}}}",
+            f"{of_live or f'sampling: {sampling}'}}}",
             "variants:",
             indent(dedent(variants).strip(), "  "),
             "checks:",

@@ -389,6 +389,7 @@ def test_live_log_has_its_columns_and_repeats(pool, rows, trained, tmp_path):
         "label": "int64",
         "satisfaction": "int64",
         "latency_ms": "double",
+        "audited": "int64",
     }
     assert not any(column.null_count for column in table.columns)
     assert table["label"].to_pylist() == labels[chosen].tolist()

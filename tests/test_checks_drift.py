@@ -63,7 +63,9 @@ def test_the_lower_bound_counts_the_features_asked():
 
 
 def test_a_feature_with_gaps_is_an_error():
-    with pytest.raises(EvidenceError, match="'contrast' is NaN in 3 rows of split 'live'"):
+    with pytest.raises(
+        EvidenceError, match="'contrast' is NaN or infinite in 3 rows of split 'live'"
+    ):
         features(0.0, n=10, extra={"contrast": np.r_[np.zeros(7), [np.nan] * 3]})
 
 

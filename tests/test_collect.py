@@ -17,9 +17,10 @@ from modelchecks.collect import collect
 from modelchecks.evidence import join_all, merge_all
 from modelchecks.gather import gather
 from modelchecks.identity import Pace, describe, open_source
+from modelchecks.judging import judge
 from modelchecks.logged import LoggedAnswers
 from modelchecks.plan import make_plan, shards
-from modelchecks.run import judge, suite_store
+from modelchecks.run import suite_store
 
 SUITE = """
 suite: pass

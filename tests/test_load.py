@@ -48,7 +48,7 @@ suite: faulty
 chmapion: a
 data:
   offline: {source: parquet, path: o.parquet, label: y}
-  live: {source: parquet, path: l.parquet, label: y, sampling: {weights: w}}
+  live: {source: parquet, path: l.parquet, label: y, sampling: {weight: w}}
   spare: {source: parquet, path: s.parquet}
   odd: {source: parqet, path: s.parquet}
 variants:
@@ -76,7 +76,7 @@ compute: {batch_size: 0}
 """
 FAULTS = """\
 2:1 the suite has no key 'chmapion'; did you mean 'champion'?
-5:64 `sampling: {weights: ...}` is planned
+5:64 `sampling` is a mapping; it must be one of random, unknown, {weights: COLUMN}
 6:3 no check uses split 'spare'
 7:3 no check uses split 'odd'
 7:17 no source is named 'parqet'; did you mean 'parquet'?

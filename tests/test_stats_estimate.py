@@ -117,7 +117,8 @@ def test_an_estimate_carries_nothing_that_is_not_finite(field: str, value: float
         replace(between(0, 1), **{field: value})
 
 
-@pytest.mark.parametrize("n", [0, -1])
+@pytest.mark.parametrize("n", [0, -1, float("inf"), float("nan")])
 def test_an_estimate_needs_rows(n: int) -> None:
     with pytest.raises(ValueError, match=r"^n: "):
         replace(between(0, 1), n=n)
+    assert replace(between(0, 1), n=1).n == 1

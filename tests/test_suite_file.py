@@ -73,10 +73,11 @@ def told_python(folder: Path, text: str) -> Problem:
 
 
 def test_a_check_beside_the_suite_is_used_by_module_and_class(tmp_path: Path) -> None:
-    assert (
-        told(tmp_path, "- mine:ClassCount: {min_classes: 3}\n- mine:ClassCount: {min_classes: 4}")
-        == []
+    (warning,) = told(
+        tmp_path, "- mine:ClassCount: {min_classes: 3}\n- mine:ClassCount: {min_classes: 4}"
     )
+    assert warning.severity == "warning"
+    assert "data alone approves no model" in warning.message
     suite = load_suite(tmp_path / "x.suite.yaml")
     assert [declared.id for declared in suite.checks] == ["mine.ClassCount", "mine.ClassCount-2"]
     assert [declared.check.min_classes for declared in suite.checks] == [3, 4]
@@ -175,11 +176,12 @@ def test_a_pickle_needs_the_users_trust(tmp_path: Path, weights: str) -> None:
     assert load_suite(path).variants[0].trusted
 
 
-def test_assumed_randomness_needs_a_reason_and_groups_are_refused(tmp_path: Path) -> None:
+def test_assumed_randomness_needs_a_reason_and_weights_and_groups_a_column(tmp_path: Path) -> None:
     path = tmp_path / "x.suite.yaml"
     for odd, said in [
         ("assume_random: '  '", "`assume_random` must give a reason"),
-        ("group: session", "`group` (rows that cluster) is planned"),
+        ("group: [session]", "`group` must be text, not a list"),
+        ("sampling: {weights: 5}", "`weights` must be text, not '5'"),
         ("sampling: lottery", "`sampling` is 'lottery'; it must be one of random, unknown"),
     ]:
         checks = "- accuracy_floor: {min_accuracy: 9%}\n"
@@ -227,9 +229,9 @@ def test_a_python_suite_that_cannot_be_used_is_told_at_the_line_that_raised(
 
 def test_a_python_suite_whose_check_has_faulty_needs_is_told(tmp_path: Path) -> None:
     text = SUITE + (
-        "class Odd:\n    live = 'live'\n    def needs(self):\n        raise KeyError('k')\n"
         "import dataclasses\n"
-        "odd = dataclasses.replace(suite.checks[0], check=Odd())\n"
+        "class Odd(AccuracyFloor):\n    def needs(self):\n        raise KeyError('k')\n"
+        "odd = dataclasses.replace(suite.checks[0], check=Odd(min_accuracy=0.9))\n"
         "suite = dataclasses.replace(suite, checks=(odd,))\n"
     )
     problem = told_python(tmp_path, text)

@@ -11,7 +11,12 @@ import numpy as np
 from modelchecks import features as image_features
 from modelchecks import stats
 from modelchecks.check import Needs, Outcome, Scope, Share, SplitName, View, param
-from modelchecks.checks.accuracy import check_confidence, hold_if_unsampled, level
+from modelchecks.checks.deciding import (
+    check_confidence,
+    hold_if_unequal,
+    hold_if_unsampled,
+    level,
+)
 from modelchecks.errors import EvidenceError
 from modelchecks.facets import FEATURE
 from modelchecks.results import Severity
@@ -63,7 +68,8 @@ class FeatureDrift:
     def evaluate(self, view: View) -> Outcome:
         """Return the decision over all properties; the estimate is that of the worst one."""
         effects = {name: self._effect(view, name, len(self.features)) for name in self.features}
-        return _judge(effects, self.max_effect, "D", "image properties", self.reference)
+        outcome = _judge(effects, self.max_effect, "D", "image properties", self.reference)
+        return hold_if_unequal(outcome, view, self.reference, self.current, labelled=False)
 
     def _effect(self, view: View, name: str, features: int) -> Estimate:
         columns = []
@@ -116,7 +122,8 @@ class LabelDrift:
         reference = view.split(self.reference).label_counts()
         current = view.split(self.current).label_counts()
         outcome = _shares(view, reference, current, self.max_effect, self.confidence, "labels")
-        return hold_if_unsampled(outcome, view, self.current)
+        outcome = hold_if_unsampled(outcome, view, self.current)
+        return hold_if_unequal(outcome, view, self.reference, self.current)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,9 +164,10 @@ class PredictionDrift:
         variant = str(view.variant)
         reference = view.split(self.reference).predicted_counts(variant)
         current = view.split(self.current).predicted_counts(variant)
-        return _shares(
+        outcome = _shares(
             view, reference, current, self.max_effect, self.confidence, "predicted classes"
         )
+        return hold_if_unequal(outcome, view, self.reference, self.current, labelled=False)
 
 
 def _check_pair(reference: str, current: str) -> None:

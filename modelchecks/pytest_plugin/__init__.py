@@ -13,8 +13,12 @@ from typing import Any
 import pytest
 
 from modelchecks import SUITE_SUFFIXES
-from modelchecks.pytest_plugin.items import CaseItem, ModelchecksWarning, SuiteFile
+from modelchecks.pytest_plugin.fixtures import case, evidence, parametrize, variant
+from modelchecks.pytest_plugin.items import CaseItem, SuiteFile
+from modelchecks.pytest_plugin.outcomes import ModelchecksWarning
 from modelchecks.pytest_plugin.session import (
+    HEARD,
+    MEASURED,
     STATE,
     TOLD,
     Controller,
@@ -25,7 +29,14 @@ from modelchecks.pytest_plugin.session import (
     write_reports,
 )
 
-__all__ = ["CaseItem", "ModelchecksWarning", "SuiteFile"]
+__all__ = ["CaseItem", "ModelchecksWarning", "SuiteFile", "case", "evidence", "variant"]
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Publish the hooks for results and decisions."""
+    from modelchecks.pytest_plugin import hooks
+
+    pluginmanager.add_hookspecs(hooks)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -55,6 +66,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse what cannot be honoured, before anything runs."""
     config.stash[STATE] = State()
+    config.addinivalue_line(
+        "markers", "modelchecks_suite(path): the suite that `variant`, `evidence` and `case` mean"
+    )
     executor = option(config, "executor")
     if executor != "local":
         raise pytest.UsageError(
@@ -76,12 +90,20 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     return None
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that takes a suite's `variant` or `case` once for each."""
+    parametrize(metafunc)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Let a case's report carry its result to the controller."""
     report = yield
+    if call.when == "call" and MEASURED in item.stash:
+        vars(report)[HEARD] = item.stash[MEASURED]
     if isinstance(item, CaseItem) and call.when == "call":
         item.complete(report)
     return report
@@ -108,7 +130,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         try:
             run = conclude_suite(config, state, key)
             state.runs.append((run, None))
-            state.runs[-1] = (run, write_reports(config, run, taken))
+            report = write_reports(config, run, taken)
+            state.runs[-1] = (run, report)
+            for decision in run.decisions.values():
+                config.hook.pytest_modelchecks_decision(config=config, run=run, decision=decision)
+            config.hook.pytest_modelchecks_run(config=config, run=run, report=report)
         except Exception as error:
             # No verdict may be missed in silence, whatever pytest itself would exit with.
             what = f"{type(error).__name__}: {error}"

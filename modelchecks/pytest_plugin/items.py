@@ -4,37 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from modelchecks.pytest_plugin.fixtures import tell
+from modelchecks.pytest_plugin.outcomes import marker, settle, warn
 from modelchecks.pytest_plugin.session import STATE, TOLD, State, option, shown
 
 if TYPE_CHECKING:
     from modelchecks.plan import Case
     from modelchecks.results import Result
     from modelchecks.suite import Suite
-
-_NOT_WORD = re.compile(r"\W")
-_PYTEST_OWN = ("skip", "skipif", "xfail", "usefixtures", "filterwarnings", "parametrize")
-
-
-class ModelchecksWarning(UserWarning):
-    """A case of severity `warn` that did not pass, or one that the policy forgives."""
-
-
-def warn(node: pytest.Item | pytest.Collector, text: str) -> None:
-    """Warn, and never raise: a warning of ours is an answer, also under `-W error`."""
-    try:
-        node.warn(ModelchecksWarning(text))
-    except ModelchecksWarning:
-        with warnings.catch_warnings():
-            warnings.simplefilter("always", ModelchecksWarning)
-            node.warn(ModelchecksWarning(text))
 
 
 class SuiteFile(pytest.File):
@@ -77,16 +60,8 @@ class CaseItem(pytest.Item):
         marks = [case.declared.name, case.declared.severity]
         if case.variant is not None:
             marks.append(f"variant_{case.variant}")
-        known = self.config.stash[STATE].markers
         for mark in marks:
-            name = _NOT_WORD.sub("_", mark).lstrip("_")
-            if name in _PYTEST_OWN:
-                # A check of that name must not skip or excuse its own cases.
-                name = f"check_{name}"
-            if name not in known:
-                known.add(name)
-                self.config.addinivalue_line("markers", f"{name}: modelchecks case")
-            self.add_marker(name)
+            self.add_marker(marker(self.config, mark))
 
     def reportinfo(self) -> tuple[Path, int, str]:
         """Return the place in the suite file that declares the case."""
@@ -103,11 +78,13 @@ class CaseItem(pytest.Item):
             # elsewhere they would end in green.
             name = type(error).__name__
             pytest.fail(f"errored: {self.name} raised {name}: {error}", pytrace=False)
-        self._outcome(result)
+        settle(self, self.suite, result)
 
     def _judge(self) -> Result:
+        from modelchecks import gate
+        from modelchecks.judging import judge
         from modelchecks.report.record import result_to_json
-        from modelchecks.run import judge
+        from modelchecks.run import day, now
 
         session = self.config.stash[STATE]
         key = str(self.path)
@@ -116,7 +93,9 @@ class CaseItem(pytest.Item):
         with contextlib.chdir(self.config.invocation_params.dir):
             if key not in session.gathered:
                 self._gather(session, key)
-            result = judge(session.plans[key], self.case, session.gathered[key])
+            result = judge(session.plans[key], self.case, session.gathered[key], session.looks[key])
+        (result,) = gate.waive([result], self.suite.waivers, day(session.started or now()))
+        tell(self, result)
         told = {
             "suite": key,
             "result": result_to_json(result),
@@ -128,6 +107,7 @@ class CaseItem(pytest.Item):
     def _gather(self, session: State, key: str) -> None:
         """Gather for all items that pytest selected from this suite, in one pass."""
         from modelchecks.gather import gather
+        from modelchecks.ledger import take
         from modelchecks.plan import make_plan
         from modelchecks.report.record import to_json
         from modelchecks.run import conclude, now, suite_store
@@ -142,41 +122,9 @@ class CaseItem(pytest.Item):
         plan = make_plan(self.suite, asked, lambda case: case.id in selected)
         store = suite_store(self.suite, lambda line: warn(self, line))
         gathered = gather(plan, store, fresh=bool(option(self.config, "no_cache")))
-        session.untold[key] = to_json(conclude(plan, gathered, [], session.started))
-        session.plans[key], session.gathered[key] = plan, gathered
-
-    def _outcome(self, result: Result) -> None:
-        from modelchecks.report.text import one_line
-
-        policy = self.suite.policy
-        word = "" if result.status == "failed" else f"{result.status}: "
-        text = f"{word}{one_line(result.message)}\n  declared at {self._place()}"
-        if "traceback" in result.details:
-            if self.config.get_verbosity() > 0:
-                text += f"\n{result.details['traceback']}"
-            else:
-                text += " (-v shows the traceback)"
-        if result.status == "passed":
-            return
-        if result.status == "not_applicable" and result.structural:
-            pytest.skip(one_line(result.message))
-        if result.severity == "info":
-            self.add_report_section("call", "modelchecks", text)
-            return
-        if result.severity == "warn" or policy.mode == "observe":
-            warn(self, text)
-            return
-        inconclusive = option(self.config, "inconclusive") or policy.inconclusive
-        if result.status == "inconclusive" and inconclusive == "warn":
-            warn(self, text)
-        elif result.status == "inconclusive" and inconclusive == "skip":
-            pytest.skip(text)
-        else:
-            pytest.fail(text, pytrace=False)
-
-    def _place(self) -> str:
-        location = self.case.declared.location
-        return f"{location.path}:{location.line}"
+        looks = take(plan, gathered)
+        session.untold[key] = to_json(conclude(plan, gathered, [], session.started, looks))
+        session.plans[key], session.gathered[key], session.looks[key] = plan, gathered, looks
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Show a verdict at its place in the suite file, not at the line of ours that raised it."""

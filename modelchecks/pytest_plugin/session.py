@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from _pytest.junitxml import xml_key
 
 from modelchecks import SUITE_SUFFIXES
 
 if TYPE_CHECKING:
     from modelchecks.gather import Gathered
+    from modelchecks.ledger import Looks
     from modelchecks.plan import Plan
-    from modelchecks.results import Run
+    from modelchecks.results import Result, Run
+    from modelchecks.suite import Suite
 
 TOLD = "modelchecks"
 """Where a test report carries a result, and a worker's output the suites that it collected."""
@@ -31,8 +34,10 @@ class State:
     collected: dict[str, None] = field(default_factory=dict)
     plans: dict[str, Plan] = field(default_factory=dict)
     gathered: dict[str, Gathered] = field(default_factory=dict)
+    looks: dict[str, Looks] = field(default_factory=dict)
     untold: dict[str, Any] = field(default_factory=dict)
     markers: set[str] = field(default_factory=set)
+    suites: dict[str, Suite] = field(default_factory=dict)
     # What the controller hears, and concludes from it.
     results: dict[str, dict[str, Any]] = field(default_factory=dict)
     contexts: dict[str, Any] = field(default_factory=dict)
@@ -42,6 +47,10 @@ class State:
 
 
 STATE = pytest.StashKey[State]()
+MEASURED = pytest.StashKey[list[str]]()
+"""What an item's checks answered, as JSON."""
+HEARD = "modelchecks_measured"
+"""Where a test report carries that."""
 
 
 def option(config: pytest.Config, name: str) -> Any:
@@ -62,8 +71,11 @@ class Controller:
         self.config = config
         self.state = config.stash[STATE]
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep a case's result, and what was gathered for its suite."""
+        if report.when == "call":
+            self._measured(report)
         text = vars(report).get(TOLD)
         if report.when != "call" or text is None:
             return
@@ -75,6 +87,22 @@ class Controller:
         # Told twice (reruns, `--dist each`): a later pass does not undo what was no pass.
         if case not in results or results[case]["status"] == "passed":
             results[case] = told["result"]
+
+    def _measured(self, report: pytest.TestReport) -> None:
+        """Tell JUnit and whoever listens what a test's checks answered."""
+        for text in vars(report).get(HEARD, ()):
+            from modelchecks.report.record import result_from_json
+
+            result = result_from_json(json.loads(text))
+            xml = self.config.stash.get(xml_key, None)
+            # The schema that pytest keeps to knows properties of a suite only; the older families
+            # have them at the test (`tell`).
+            if xml is not None and xml.family == "xunit2":
+                for name, value in measured(report.nodeid, result):
+                    xml.add_global_property(f"{report.nodeid}.{name}", value)
+            self.config.hook.pytest_modelchecks_result(
+                config=self.config, nodeid=report.nodeid, result=result
+            )
 
     def pytest_runtest_logstart(self) -> None:
         """Clear the reports of an earlier session before the first test of this one."""
@@ -97,6 +125,14 @@ class Controller:
         self.state.collected.update(dict.fromkeys(output.get(TOLD, ())))
 
 
+def measured(node_id: str, result: Result) -> list[tuple[str, str]]:
+    """Return what a case measured, by names that are short where the test is that case's own."""
+    from modelchecks.report.junit import properties
+
+    own = f"{result.case}." if node_id.endswith(f"::{result.case}") else ""
+    return [(name.removeprefix(own), value) for name, value in properties(result)]
+
+
 def conclude_suite(config: pytest.Config, state: State, key: str) -> Run:
     """Return the run of one suite from all results that arrived; what is missing stays missing."""
     from modelchecks import gate
@@ -104,7 +140,7 @@ def conclude_suite(config: pytest.Config, state: State, key: str) -> Run:
     from modelchecks.load import load_suite
     from modelchecks.plan import make_plan
     from modelchecks.report.record import from_json, result_from_json
-    from modelchecks.run import conclude, notes, now
+    from modelchecks.run import conclude, day, notes, now
 
     with contextlib.chdir(config.invocation_params.dir):
         plan = state.plans.get(key) or make_plan(
@@ -119,12 +155,13 @@ def conclude_suite(config: pytest.Config, state: State, key: str) -> Run:
     context = from_json(state.contexts[key])
     if context.suite["sha256"] != plan.suite.sha256:
         raise ValueError("the suite file changed while the session ran")
+    results = gate.waive(results, plan.suite.waivers, day(context.started))
     return replace(
         context,
         finished=now(),
         results=results,
         decisions=gate.decide(plan.variants, plan.declared, results),
-        notes=notes(plan, results),
+        notes=notes(plan, results, context.splits),
     )
 
 

@@ -1,13 +1,17 @@
 """JUnit XML of a run, for CI systems that read no pytest: one test case per case.
 
 A passed case is a test case without children. Of what did not pass, a structural
-`not_applicable` is skipped, a case that does not block says so in its output, `errored` is an
-error, and anything else a failure. A case that a decision misses is an error of its own, so that
-no file of a run without an approval is green because something was not asked.
+`not_applicable` and a waived failure are skipped, a case that does not block says so in its output,
+`errored` is an error, and anything else a failure. A case that a decision misses is an error of its
+own, so that no file of a run without an approval is green because something was not asked.
+
+What was measured stands in properties of the test suite, named `CASE.estimate` and so on: the
+schema that pytest tests its own files against knows properties of a suite only.
 """
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from xml.etree import ElementTree
@@ -32,6 +36,11 @@ def render(run: Run) -> str:
             time="0",
         )
 
+    measured = [pair for result in run.results for pair in properties(result)]
+    if measured:
+        holder = ElementTree.SubElement(suite, "properties")
+        for key, value in measured:
+            ElementTree.SubElement(holder, "property", name=clean(key), value=clean(value))
     for result in run.results:
         _tell(result, case(result.check, result.case), tallies)
     for case_id, message in _missing(run):
@@ -48,6 +57,24 @@ def render(run: Run) -> str:
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
+def properties(result: Result) -> list[tuple[str, str]]:
+    """Return what a case measured, as (name, value) texts: estimate, interval, n and threshold.
+
+    The interval is the two-sided 95 % one; interval and threshold are JSON.
+    """
+    found: dict[str, object] = {"status": result.status}
+    if result.estimate is not None:
+        seen = result.estimate
+        found |= {"estimate": seen.value, "interval": [seen.low, seen.high], "n": seen.n}
+        found["method"] = seen.method
+    if result.threshold:
+        found["threshold"] = dict(result.threshold)
+    return [
+        (f"{result.case}.{key}", value if isinstance(value, str) else json.dumps(value))
+        for key, value in found.items()
+    ]
+
+
 def _tell(result: Result, case: ElementTree.Element, tallies: Counter[str]) -> None:
     message = clean(result.message)
     if result.status == "passed":
@@ -55,6 +82,12 @@ def _tell(result: Result, case: ElementTree.Element, tallies: Counter[str]) -> N
     if result.status == "not_applicable" and result.structural:
         tallies["skipped"] += 1
         ElementTree.SubElement(case, "skipped", message=message)
+        return
+    if result.waived is not None:
+        tallies["skipped"] += 1
+        waived = result.waived
+        said = f"failed, waived until {waived.until} by {waived.owner}: {waived.reason}. {message}"
+        ElementTree.SubElement(case, "skipped", message=clean(said), type="waived")
         return
     place = clean(f"declared at {result.location.path}:{result.location.line}")
     if result.severity != "block":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 
+from modelchecks.report.matrix import cell, matrix
 from modelchecks.report.summary import GLYPHS, accuracy_rows, findings, sentence
 from modelchecks.report.text import one_line
 from modelchecks.results import Run
@@ -36,19 +37,36 @@ def render(run: Run) -> str:
         "|---|---|---|---|---|",
     ]
     for row in accuracy_rows(run):
-        cells = (row.variant, row.offline, row.live, row.drop, row.verdict)
+        waivers = " with waivers" if run.decisions[row.variant].approved_with_waivers else ""
+        cells = (row.variant, row.offline, row.live, row.drop, row.verdict + waivers)
         lines.append("| " + " | ".join(escape(cell) for cell in cells) + " |")
+    lines += ["", *_checks(run)]
     found = findings(run)
     if found:
         lines += ["", "### Findings", "", "| | case | severity | message | declared at |"]
         lines.append("|---|---|---|---|---|")
     for result in found:
         place = f"{result.location.path}:{result.location.line}"
-        texts = (result.case, result.severity, result.message, place)
+        message = result.message
+        if result.waived is not None:
+            waived = result.waived
+            message += f" (waived until {waived.until} by {waived.owner}: {waived.reason})"
+        texts = (result.case, result.severity, message, place)
         row_text = " | ".join(escape(text) for text in texts)
-        lines.append(f"| {GLYPHS[result.status]} {escape(result.status)} | {row_text} |")
+        word = cell(result)
+        lines.append(f"| {GLYPHS[word]} {escape(word)} | {row_text} |")
     passed = sum(result.status == "passed" for result in run.results)
     lines += ["", f"{passed} of {len(run.results)} cases passed.", ""]
     lines += [f"- {escape(note)}" for note in run.notes]
     lines += ["", f"Run {escape(run.run_id)}, {escape(run.finished)}.", ""]
     return "\n".join(lines)
+
+
+def _checks(run: Run) -> list[str]:
+    """Return checks as rows and variants as columns."""
+    lines = ["| check | " + " | ".join(escape(variant) for variant in run.decisions) + " |"]
+    lines.append("|---" * (len(run.decisions) + 1) + "|")
+    for name, row in matrix(run):
+        words = [f"{GLYPHS[cell(found)]} {escape(cell(found))}" for found in row]
+        lines.append(f"| {escape(name)} | " + " | ".join(words) + " |")
+    return lines

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from modelchecks.report.matrix import cell, matrix
 from modelchecks.report.record import result_to_json
 from modelchecks.report.summary import GLYPHS, NONE, accuracy_rows, findings, sentence
 from modelchecks.report.text import clean
@@ -31,8 +32,11 @@ def render(run: Run) -> str:
         rows=accuracy_rows(run),
         findings=findings(run),
         passed=[result for result in run.results if result.status == "passed"],
-        matrix=_matrix(run),
-        sentences=[(d.verdict, sentence(run, d)) for d in run.decisions.values()],
+        matrix=matrix(run),
+        cell_of=cell,
+        sentences=[
+            (d.verdict, sentence(run, d), d.approved_with_waivers) for d in run.decisions.values()
+        ],
         origins=_origins(run),
         glyphs=GLYPHS,
         shown=_shown,
@@ -40,27 +44,6 @@ def render(run: Run) -> str:
         traceback=_traceback,
     )
     return clean(page)
-
-
-def _matrix(run: Run) -> list[tuple[str, list[Result | None]]]:
-    """Return (check id, one result per variant) rows; a data case stands under every variant.
-
-    A case that a decision misses has its row as well, where None stands for its result.
-    """
-    found: dict[str, dict[str | None, Result]] = {}
-    for result in run.results:
-        found.setdefault(_declared(result.case), {})[result.variant] = result
-    for decision in run.decisions.values():
-        for case in decision.reasons:
-            found.setdefault(_declared(case), {})
-    return [
-        (name, [by_variant.get(variant, by_variant.get(None)) for variant in run.decisions])
-        for name, by_variant in found.items()
-    ]
-
-
-def _declared(case: str) -> str:
-    return case.rpartition("[")[0] or case
 
 
 def _origins(run: Run) -> list[tuple[str, list[tuple[str, str]]]]:

@@ -12,7 +12,16 @@ from pathlib import Path
 from typing import Any, get_args
 
 from modelchecks.errors import RecordError
-from modelchecks.results import Decision, Location, Result, Run, Severity, Status, Verdict
+from modelchecks.results import (
+    Decision,
+    Location,
+    Result,
+    Run,
+    Severity,
+    Status,
+    Verdict,
+    Waived,
+)
 from modelchecks.stats.estimate import Estimate
 
 SCHEMA_VERSION = 1
@@ -30,7 +39,11 @@ def to_json(run: Run) -> dict[str, Any]:
         "splits": {name: dict(value) for name, value in run.splits.items()},
         "results": [result_to_json(result) for result in run.results],
         "decisions": {
-            name: {"verdict": decision.verdict, "reasons": list(decision.reasons)}
+            name: {
+                "verdict": decision.verdict,
+                "reasons": list(decision.reasons),
+                "approved_with_waivers": list(decision.approved_with_waivers),
+            }
             for name, decision in run.decisions.items()
         },
         "provenance": dict(run.provenance),
@@ -53,6 +66,7 @@ def result_to_json(result: Result) -> dict[str, Any]:
         "location": asdict(result.location),
         "structural": result.structural,
         "details": dict(result.details),
+        "waived": None if result.waived is None else asdict(result.waived),
     }
 
 
@@ -73,7 +87,12 @@ def result_from_json(value: Any) -> Result:
         needed=None if found["needed"] is None else _kind(found["needed"], "needed", int),
         structural=_kind(found.get("structural", False), "structural", bool),
         details=_mapping(found, "details"),
+        waived=None if found.get("waived") is None else _waived(_mapping(found, "waived")),
     )
+
+
+def _waived(value: Mapping[str, Any]) -> Waived:
+    return Waived(*(_text(value, name) for name in ("owner", "reason", "until")))
 
 
 def _estimate(value: Mapping[str, Any]) -> Estimate:
@@ -86,10 +105,13 @@ def _estimate(value: Mapping[str, Any]) -> Estimate:
 
 def _decision(variant: str, value: Any) -> Decision:
     found = _kind(value, f"the decision on {variant!r}", Mapping)
-    reasons = tuple(
-        _kind(case, "a reason", str) for case in _kind(found["reasons"], "reasons", list)
+    # A record of before there were waivers has none.
+    found = {"approved_with_waivers": [], **found}
+    cases = (
+        tuple(_kind(case, "a case", str) for case in _kind(found[key], key, list))
+        for key in ("reasons", "approved_with_waivers")
     )
-    return Decision(variant, _one_of(found, "verdict", Verdict), reasons)
+    return Decision(variant, _one_of(found, "verdict", Verdict), *cases)
 
 
 def _kind(value: Any, what: str, *kinds: type) -> Any:

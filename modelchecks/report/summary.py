@@ -16,6 +16,7 @@ GLYPHS: Mapping[str, str] = {
     "not_applicable": "–",
     "errored": "!",
     "missing": "∅",
+    "waived": "~",
 }
 NONE = "–"
 """Stands where there is no number."""
@@ -35,22 +36,29 @@ class AccuracyRow:
 
 
 def accuracy_rows(run: Run) -> list[AccuracyRow]:
-    """Return a row per variant and accuracy_drop case; dashes where that case has no numbers."""
+    """Return a row per variant: its first drop of plain accuracy, dashes where it has none."""
     rows = []
     for name, decision in run.decisions.items():
-        drops = [r for r in run.results if r.check == "accuracy_drop" and r.variant == name]
-        numbers = [(result.estimate, result.details) for result in drops]
-        for drop, details in numbers or [(None, {})]:
-            rows.append(
-                AccuracyRow(
-                    name,
-                    _share(details.get("offline")),
-                    _share(details.get("live")),
-                    NONE if drop is None else f"{bare(drop.value)} {interval(drop.low, drop.high)}",
-                    decision.verdict,
-                )
+        mine = (result for result in run.results if result.variant == name)
+        first = next(filter(_is_plain_drop, mine), None)
+        drop, details = (None, {}) if first is None else (first.estimate, first.details)
+        rows.append(
+            AccuracyRow(
+                name,
+                _share(details.get("offline")),
+                _share(details.get("live")),
+                NONE if drop is None else f"{bare(drop.value)} {interval(drop.low, drop.high)}",
+                decision.verdict,
             )
+        )
     return rows
+
+
+def _is_plain_drop(result: Result) -> bool:
+    """Return whether a result is about the drop of accuracy, in percentage points."""
+    if result.check != "accuracy_drop" or "metric" in result.details:
+        return False
+    return "max_relative_drop" not in result.threshold
 
 
 def _share(estimate: Any) -> str:
@@ -74,6 +82,11 @@ def findings(run: Run) -> list[Result]:
     )
 
 
+def _waived(run: Run, case: str) -> str:
+    waived = next((r.waived for r in run.results if r.case == case and r.waived), None)
+    return case if waived is None else f"{case} until {waived.until} by {waived.owner}"
+
+
 def sentence(run: Run, decision: Decision) -> str:
     """Return a decision as one plain sentence.
 
@@ -81,6 +94,9 @@ def sentence(run: Run, decision: Decision) -> str:
     """
     statuses = {result.case: result.status for result in run.results}
     reasons = [f"{case} {statuses.get(case, 'missing')}" for case in decision.reasons]
+    if decision.verdict == "approved" and decision.approved_with_waivers:
+        passed_over = ", ".join(_waived(run, case) for case in decision.approved_with_waivers)
+        return f"{decision.variant} may go live WITH WAIVERS: failed and waived {passed_over}."
     if decision.verdict == "approved":
         return f"{decision.variant} may go live: every blocking check passed."
     if not reasons:

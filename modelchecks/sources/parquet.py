@@ -132,7 +132,7 @@ class ParquetSamples:
         return [name for name in first if all(name in other for other in others)]
 
     @cached_property
-    def _plain(self) -> list[str]:
+    def plain(self) -> list[str]:
         """Those of them that hold one number, text, truth or time per row in every file."""
         schemas = [file.schema_arrow for file in self._opened]
         return [
@@ -165,7 +165,7 @@ class ParquetSamples:
             raise EvidenceError(
                 f"{self._files[0]} has no column {missing[0]!r}{did_you_mean(missing[0], have)}"
             )
-        wanted = [n for n in (self._plain if columns is None else columns) if n not in special]
+        wanted = [n for n in (self.plain if columns is None else columns) if n not in special]
         named = [name for name in (log.label, log.id) if name is not None]
         if images and log.image is not None:
             named.append(log.image)

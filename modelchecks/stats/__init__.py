@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from modelchecks.stats.mean import unbounded_mean as unbounded_mean
     from modelchecks.stats.mean import weighted_proportion as weighted_proportion
     from modelchecks.stats.metrics import LOWER_IS_BETTER as LOWER_IS_BETTER
+    from modelchecks.stats.metrics import MEANS as MEANS
     from modelchecks.stats.metrics import METRICS as METRICS
     from modelchecks.stats.metrics import metric as metric
     from modelchecks.stats.multiplicity import benjamini_hochberg as benjamini_hochberg
@@ -126,6 +127,7 @@ _HOME = {
     "LOWER_IS_BETTER": "metrics",
     "LabelFree": "label_free",
     "LabelShift": "bbse",
+    "MEANS": "metrics",
     "METRICS": "metrics",
     "PairedEstimate": "paired",
     "ProposedMargin": "margins",

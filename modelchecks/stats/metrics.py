@@ -20,6 +20,8 @@ LOWER_IS_BETTER = frozenset({"brier", "log_loss"})
 """Metrics whose rise is a drop: `metric_drop(..., higher_is_better=False)`."""
 METRICS = tuple(sorted([*CONFUSION_METRICS, "auroc", "brier", "log_loss", "top_k"]))
 """The names that `metric` takes."""
+MEANS = frozenset({"accuracy", "brier", "top_k"})
+"""Metrics that are a mean over the rows, which may have weights and groups."""
 FLOOR = 1e-15
 """The least probability that a log loss counts with; its logarithm bounds one row's loss."""
 
@@ -34,6 +36,7 @@ def metric(
     label: int | None = None,
     k: int | None = None,
     weights: NDArray[Any] | None = None,
+    groups: NDArray[Any] | None = None,
     alpha: float = 0.05,
     resamples: int = 2000,
     seed: int = 0,
@@ -44,7 +47,8 @@ def metric(
     resampled (`bootstrap_metric`). `labels` are classes 0 to K - 1, `probabilities` (rows, K), or
     (rows,) for the probability of class 1. f1, precision and recall need the class `label`, top_k
     needs `k`. `weights`, the inverse chances that a row was drawn, are taken by accuracy, top_k,
-    brier and functions. Raises TooFewRowsError where the rows do not carry the metric's bounds,
+    brier and functions, `groups`, which name the rows that may depend on each other, by the former
+    three (`bounded_mean`). Raises TooFewRowsError where the rows do not carry the metric's bounds,
     ValueError for other input.
 
     brier is the sum over the classes of the squared error, 0 to 2; log_loss is in nats. Both are
@@ -52,7 +56,7 @@ def metric(
     """
     check_alpha(alpha)
     if callable(name):
-        for given, argument in ((label, "label"), (k, "k")):
+        for given, argument in ((label, "label"), (k, "k"), (groups, "groups")):
             if given is not None:
                 raise ValueError(f"{argument}: is no argument of a function")
         return bootstrap_metric(
@@ -68,8 +72,9 @@ def metric(
         raise ValueError(f"name: {name!r} is none of {', '.join(METRICS)}")
     if (k is not None) != (name == "top_k"):
         raise ValueError(f"k: {name} takes {'one' if name == 'top_k' else 'none'}")
-    if weights is not None and name not in {"accuracy", "brier", "top_k"}:
-        raise ValueError(f"weights: {name} takes none")
+    for given, argument in ((weights, "weights"), (groups, "groups")):
+        if given is not None and name not in MEANS:
+            raise ValueError(f"{argument}: {name} takes none")
     truth, chance = _rows(labels, probabilities)
     if label is not None and name not in CONFUSION_METRICS:
         raise ValueError(f"label: {name} takes none")
@@ -81,11 +86,12 @@ def metric(
         hit = np.arange(chance.shape[1]) == truth[:, None]
         # Rounding of probabilities may take a row's sum a little over its bound.
         errors = np.minimum(((chance - hit) ** 2).sum(1), 2.0)
-        return bounded_mean(errors, largest=2.0, weights=weights, alpha=alpha)
-    if name == "top_k" or (name == "accuracy" and weights is not None):
+        return bounded_mean(errors, largest=2.0, weights=weights, groups=groups, alpha=alpha)
+    drawn_unequally = weights is not None or groups is not None
+    if name == "top_k" or (name == "accuracy" and drawn_unequally):
         right = _among(truth, chance, 1 if k is None else k)
-        if weights is not None:
-            return bounded_mean(right, weights=weights, alpha=alpha)
+        if drawn_unequally:
+            return bounded_mean(right, weights=weights, groups=groups, alpha=alpha)
         return proportion(int(right.sum()), len(right), alpha=alpha)
     classes = chance.shape[1]
     pairs = np.bincount(truth * classes + chance.argmax(1), minlength=classes**2)

@@ -97,14 +97,14 @@ def best_of_optimism(accuracy: float, n: int, *, variants: int) -> float:
     Exact for independent variants of that true accuracy on n rows each; less where they are alike
     or share their errors. A share, as accuracy is. Raises ValueError.
     """
-    from scipy.stats import binom
+    from scipy.special import bdtr
 
     if not 0 <= accuracy <= 1:
         raise ValueError(f"accuracy: {accuracy} is not between 0 and 1")
     check_count(n, "n")
     check_count(variants, "variants")
     # A count's mean is the sum of its tail; the best is at most x iff all are.
-    best = float((1 - binom.cdf(np.arange(n), n, accuracy) ** variants).sum())
+    best = float((1 - bdtr(np.arange(n), n, accuracy) ** variants).sum())
     return best / n - accuracy
 
 

@@ -31,13 +31,13 @@ RANGES = {
 def unexpected(run: Run) -> list[str]:
     """Return what of a run is not as the case study expects; empty when all is."""
     wrong = []
-    drops = {r.variant: r for r in run.results if r.check == "accuracy_drop"}
+    drops = {r.variant: r for r in run.results if r.case == f"live-drop[{r.variant}]"}
     for variant, ranges in RANGES.items():
         decision, result = run.decisions.get(variant), drops.get(variant)
         if decision is None or decision.verdict != "blocked":
             wrong.append(f"{variant}: expected blocked, got {decision and decision.verdict}")
         if result is None or result.status != "failed":
-            wrong.append(f"{variant}: expected its accuracy_drop case to fail")
+            wrong.append(f"{variant}: expected its live-drop case to fail")
             continue
         for split, (low, high) in zip(("offline", "live"), ranges, strict=True):
             value = result.details[split]["value"]

@@ -43,6 +43,8 @@ STORES: Final = {
     "Espoo": (0.10, 0.02),
 }
 SLOW_CAMERA: Final = "C"
+AUDITED: Final = 500
+"""Rows, drawn at random, that an auditor has labelled so far; the others wait in `audited`."""
 
 
 def live_rows(labels: NDArray[np.int64], live_pool: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -84,6 +86,14 @@ def satisfaction(wrong: NDArray[np.bool_], seed: int = SEED) -> NDArray[np.int64
     return stars.astype(np.int64)
 
 
+def unaudited(rows: int, seed: int = SEED) -> NDArray[np.bool_]:
+    """Return which rows the auditor has not labelled yet."""
+    draw = np.random.default_rng([seed, 3])
+    left = np.ones(rows, dtype=np.bool_)
+    left[draw.permutation(rows)[:AUDITED]] = False
+    return left
+
+
 def live_table(
     images: NDArray[np.uint8],
     labels: NDArray[np.int64],
@@ -96,7 +106,7 @@ def live_table(
 
     Columns: `image` (PNG, 28 x 28 grey; the JPEG of the environment is in its pixels), `label`,
     `id` (the item's number in the pool), `time`, `camera`, `store`, `satisfaction` (1 to 5),
-    `latency_ms`.
+    `latency_ms`, `audited` (the label of 500 rows at random, the others empty).
     """
     columns = visits(len(rows))
     seen = photograph(images[rows], LIVE, severity=severity * columns["severity"], seed=SEED)
@@ -111,6 +121,7 @@ def live_table(
             "label": pa.array(labels[rows]),
             "satisfaction": pa.array(satisfaction(wrong)),
             "latency_ms": pa.array(columns["latency_ms"]),
+            "audited": pa.array(labels[rows], mask=unaudited(len(rows))),
         }
     )
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from textwrap import dedent, indent
+from types import SimpleNamespace
 
 import pytest
 
@@ -67,3 +70,39 @@ def odd_suite(bench):
         return bench.suite('- "odd:Odd": {}', name="odd", variants="good: {logged: good}")
 
     return write
+
+
+@pytest.fixture(scope="session")
+def warm():
+    """A process that forks one for each command line."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    environment.pop("MODELCHECKS_CACHE", None)
+    with subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("forked.py"))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+    ) as process:
+        yield process
+        process.stdin.close()
+
+
+@pytest.fixture
+def forked(bench, warm, tmp_path_factory):
+    """Runs a command line in a process of its own."""
+    outputs = tmp_path_factory.mktemp("forked")
+
+    def run(*arguments, code=None):
+        files = {name: str(outputs / name) for name in ("out", "err")}
+        asked = {"cwd": str(bench.folder), "arguments": list(map(str, arguments)), **files}
+        warm.stdin.write(json.dumps(asked) + "\n")
+        warm.stdin.flush()
+        done = SimpleNamespace(
+            returncode=int(warm.stdout.readline()),
+            **{f"std{name}": Path(file).read_text("utf-8") for name, file in files.items()},
+        )
+        assert code is None or done.returncode == code, done.stdout + done.stderr
+        return done
+
+    return run

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent, indent
@@ -21,6 +21,9 @@ import modelchecks.report.page
 import modelchecks.report.terminal
 import modelchecks.run
 import modelchecks.sources.parquet  # noqa: F401
+
+OTHERS = ("hypothesispytest", "html", "metadata", "allure_pytest", "randomly")
+"""Plugins that the environment has and an inner run only meets if it says so."""
 
 ODD_CHECK = '''\
 import os, sys
@@ -56,12 +59,15 @@ class Inner:
     folder: Path
     pytester: pytest.Pytester
 
-    def run(self, *arguments: str, process: bool = False) -> pytest.RunResult:
-        """Run pytest here, in this process or in one of its own."""
+    def run(
+        self, *arguments: str, process: bool = False, beside: Collection[str] = ()
+    ) -> pytest.RunResult:
+        """Run pytest here, in this process or in one of its own, beside the plugins named."""
         here = self.pytester
         run = here.runpytest_subprocess if process else here.runpytest_inprocess
-        # Loading hypothesis would take longer than all the rest.
-        return run("-p", "no:hypothesispytest", *arguments)
+        # Loading hypothesis would take longer than all the rest; the others do things of their own.
+        away = [name for name in OTHERS if name not in beside]
+        return run(*(word for name in away for word in ("-p", f"no:{name}")), *arguments)
 
     def write(self, name: str, text: str) -> Path:
         """Write a file beside the suites."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 CHECKS = """
@@ -58,6 +60,27 @@ def test_collecting_loads_nothing_heavy_and_decides_nothing(bench, inner):
     result.stdout.no_fnmatch_line("*modelchecks:*")
     assert not (inner.folder / "reports").exists()
     assert not (inner.folder / ".modelchecks").exists()
+
+
+def test_two_hundred_cases_are_collected_cold_and_soon(bench, inner):
+    floors = "\n".join(
+        f"- accuracy_floor: {{split: live, min_accuracy: {50 + number}%}}\n  id: floor-{number}"
+        for number in range(20)
+    )
+    variants = "\n".join(f"v{number}: {{logged: good}}" for number in range(10))
+    path = bench.suite(floors, variants=variants)
+    # A split that no check uses is a mistake.
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(line for line in lines if "offline" not in line) + "\n")
+    inner.write("conftest.py", SHOW_MODULES)
+    before = os.times()
+    result = inner.run("--collect-only", "-q", "-p", "no:cacheprovider", process=True)
+    after = os.times()
+    assert result.ret == 0
+    assert len(collected(result)) == 200
+    assert loaded(result).isdisjoint(HEAVY)
+    # Processor time of that process: a machine with other work does not fail this.
+    assert after.children_user - before.children_user < 5
 
 
 def test_a_session_without_suites_hears_and_loads_nothing_of_it(inner):

@@ -52,7 +52,7 @@ def test_a_failure_is_told_shortly_at_its_place_in_the_suite_file(bench, inner):
     failures = {name: case.find("failure") for name, case in cases.items() if len(case)}
     assert list(failures) == ["accuracy_drop[bad]"]
     assert failures["accuracy_drop[bad]"].get("message").startswith("accuracy fell by 24.0 pp")
-    assert not list(tree.iter("property"))
+    assert not list(tree.iter("testcase/properties"))
 
 
 def test_one_line_tracebacks_name_the_line_of_the_suite_file(bench, inner):
