@@ -88,7 +88,6 @@ class Search:
 
     def _request(self) -> ProbeRequest:
         options = (
-            ("alpha", level(self.confidence)),
             ("examples", self.examples),
             ("images", self.images),
             ("known", json.dumps([change.amounts() for change in self.known])),

@@ -24,6 +24,10 @@ from modelchecks.probes.rows import Drawn, draw, logits_of, module_of
 from modelchecks.probes.strategies import smallest
 from modelchecks.stats.paired import paired_bounds
 
+ALPHA = 0.05
+"""What the search calls broken; not the check's own level, which a ledger may lower at each look
+without anything to be searched again. Which change is decided depends on it, the decision does not.
+"""
 POWER = 0.9
 """How probably the other half confirms what is found: the search asks for that much more."""
 PICTURES = 3
@@ -97,7 +101,6 @@ class Search:
         """
         options = dict(request.options)
         drop, limit = options["property"] == "drop", float(options["limit"] or 0)
-        alpha = float(options["alpha"] or 0)
         rows = draw(context, request.split, int(options["images"] or 0), labelled=drop)
         if len(rows) < 2:
             raise EvidenceError(f"split {request.split!r} has {len(rows)} rows; a search needs two")
@@ -109,12 +112,12 @@ class Search:
         )
         within = Change(**json.loads(str(options["within"])))
         known = [Change(**amounts) for amounts in json.loads(str(options["known"]))]
-        sure = _surer(alpha)
+        sure = _surer(ALPHA)
 
         def breaks(change: Change) -> bool:
-            # A known change was not chosen by these rows: it is judged at once, as it will be.
+            # A known change was not chosen by these rows: it is tried where it is judged.
             if change in known:
-                return second.bound(change, alpha) > limit
+                return second.bound(change, ALPHA) > limit
             return first.bound(change, sure) > limit
 
         found = smallest(
