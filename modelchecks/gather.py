@@ -88,7 +88,7 @@ def gather(
             key = probe_keys[request] = probe_key(request, probe, suite, keys[request.split])
             if collecting:
                 probes[request] = run_probe(
-                    request, probe, key, evidence, lambda w: job_of(w)[0], store, suite, fresh
+                    request, probe, key, evidence, job_of, store, suite, fresh
                 )
             else:
                 probes[request] = _stored_outcome(store, request, key)

@@ -45,7 +45,7 @@ def run_probe(
     probe: Probe,
     key: str,
     evidence: Evidence,
-    job_of: Callable[[SplitPlan], Job],
+    job_of: Callable[[SplitPlan], tuple[Job, Mapping[str, str]]],
     store: Store,
     suite: Suite,
     fresh: bool,
@@ -102,10 +102,16 @@ def still_declared(request: ProbeRequest, outcome: Outcome, suite: Suite) -> Out
 
 
 def _model(
-    request: ProbeRequest, of: Variant | None, job_of: Callable[[SplitPlan], Job], suite: Suite
+    request: ProbeRequest,
+    of: Variant | None,
+    job_of: Callable[[SplitPlan], tuple[Job, Mapping[str, str]]],
+    suite: Suite,
 ) -> Predictor:
     variant = of or next((v for v in suite.variants if v.name == request.variant), None)
     if variant is None:
         raise EvidenceError(f"probe {request.probe!r} asks a model but names no variant")
     facets = tuple(sorted(facets_of({"predictions"}, variant.name)))
-    return predictor(job_of(SplitPlan(request.split, facets, (variant,))), variant)
+    job, failures = job_of(SplitPlan(request.split, facets, (variant,)))
+    if variant.name in failures:
+        raise EvidenceError(failures[variant.name])
+    return predictor(job, variant)

@@ -9,8 +9,8 @@ from torch import nn
 def eight_bits(module: nn.Module) -> nn.Module:
     """Return the module with every kernel rounded to 255 steps, each output channel by itself.
 
-    What an 8-bit export of the weights computes, at the same speed as before: symmetric, the largest
-    weight of a channel becomes 127. Norms and biases stay as they are. Changes the module in place.
+    What an 8-bit export of the weights computes, at the speed of before: symmetric, so that the
+    largest weight of a channel becomes 127. Norms and biases stay. Changes the module in place.
     """
     with torch.no_grad():
         for parameter in module.parameters():
