@@ -16,7 +16,7 @@ from modelchecks.errors import EvidenceError
 from modelchecks.evidence import Evidence
 from modelchecks.results import Severity, Status
 from modelchecks.stats.estimate import Estimate
-from modelchecks.wording import percent
+from modelchecks.wording import percent, threshold
 
 _LIMITS = (
     "at_least",
@@ -149,7 +149,7 @@ class Guardrail:
             message += (
                 f": {what} by {shown(effect.value)} [{shown(effect.low)}, {shown(effect.high)}]"
             )
-        message += f"; {shown(margin)} {_ALLOWED[limit]}"
+        message += f"; {threshold(margin, '%') if share else _plain(margin)} {_ALLOWED[limit]}"
         needed = None
         if status == "inconclusive":
             other = (before[0].upper_bound - before[0].lower_bound) / 2 if before else 0.0

@@ -19,7 +19,10 @@ from modelchecks.gate import BLOCKED  # noqa: E402
 from modelchecks.report import record  # noqa: E402
 from modelchecks.results import Run  # noqa: E402
 
-SUITES_RUN = {"fashion.suite.yaml": "fashion-live-gate", "robustness.suite.yaml": "fashion-robustness"}
+SUITES_RUN = {
+    "fashion.suite.yaml": "fashion-live-gate",
+    "robustness.suite.yaml": "fashion-robustness",
+}
 RANGES = {
     # variant: (offline, live) accuracy, lowest and highest that the case study allows
     "baseline": ((0.914, 0.931), (0.75, 0.81)),
