@@ -118,7 +118,8 @@ def test_every_format_says_the_same(trained: Planted, name: str) -> None:
         (csv([(1, 1, 0.9, "high")]), "'later_accuracy' is 'high'"),
         (csv([(1, 1, 90, 0.9)]), "shares between 0 and 1"),
         (csv([(1, 1, 0.9, "")]), "has no number yet"),
-        (csv([]), "no checkpoint"),
+        (csv([]), "no column"),
+        (csv([(1, 1, "", 0.9)]), "no checkpoint"),
     ],
 )
 def test_what_cannot_be_read_is_an_error(trained: Planted, text: str | None, says: str) -> None:
@@ -135,16 +136,13 @@ def test_no_history_is_an_error(trained: Planted) -> None:
     assert "`history:`" in found.message
 
 
-@pytest.mark.parametrize(
-    "damage", [b"\xff" * 40, struct.pack("<Q", 4) + b"crc.\xff\xff\xff\xffcrc."]
-)
-def test_a_damaged_event_file_is_no_history(tmp_path: Path, damage: bytes) -> None:
+def test_a_damaged_event_file_is_no_history(tmp_path: Path) -> None:
     path = tmp_path / "events.tfevents"
-    path.write_bytes(damage)
-    try:
-        assert scalars(path) == {}
-    except ValueError as error:
-        assert "event file" in str(error)
+    path.write_bytes(b"\xff" * 40)  # a record longer than the file: cut short
+    assert scalars(path) == {}
+    path.write_bytes(struct.pack("<Q", 4) + b"crc." + b"\xff" * 4 + b"crc.")
+    with pytest.raises(ValueError, match="event file"):
+        scalars(path)
 
 
 @pytest.mark.parametrize("wrong", [{"rows": 0}, {"later_rows": 0}, {"later": "val_accuracy"}])

@@ -117,8 +117,8 @@ class Search:
             said = f"the smallest change found, {change.told()}, {self._told(estimate)}"
             size = f", {percent(share, 0)} of what it should bear ({found['tried']} tried)"
         else:
-            said = f"of {found['tried']} changes tried none broke it; the worst, {change.told()}, "
-            said += self._told(estimate)
+            said = f"of {found['tried']} changes tried none broke it beyond doubt on the rows that "
+            said += f"search; the worst, {change.told()}, {self._told(estimate)}"
             size = ""
         if status == "failed":
             regression = (
