@@ -47,8 +47,9 @@ wheel: $(STAMP)  ## build the wheel and try it away from the source tree
 	$(BIN)/python -m build --wheel --outdir dist .
 	$(BIN)/python .github/scripts/try_wheel.py dist
 
-bench: $(STAMP)  ## ratios on this machine (the engine's benchmarks come with the evidence engine)
-	$(BIN)/python tests/benchmarks/bench.py
+# Evidently and NannyML pin other versions: OPPONENTS=/path/to/python of an environment with them.
+bench: $(STAMP)  ## ratios on this machine, a quarter of an hour; PARTS="doors engine" for some
+	$(BIN)/python tests/benchmarks/bench.py $(PARTS)
 
 mutants: $(STAMP)  ## mutate what decides; half an hour, and what survives is listed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "cosmic-ray==8.7.0" --constraint constraints.txt

@@ -15,10 +15,12 @@ from modelchecks.completion import VARIABLE, asked_by_a_shell, checks, completin
 from modelchecks.completion import variants as known_variants
 from modelchecks.doctor import doctor
 from modelchecks.github import github
+from modelchecks.history import history
 from modelchecks.init import init
 from modelchecks.lint import lint
 from modelchecks.plan_command import plan
 from modelchecks.pytest_command import OPTIONS, pytest
+from modelchecks.report_command import report
 from modelchecks.shell import (
     Reports,
     internal_error,
@@ -26,7 +28,6 @@ from modelchecks.shell import (
     say,
     suite_files,
     tell,
-    writing,
 )
 from modelchecks.verify import verify
 from modelchecks.waive import waive
@@ -80,6 +81,12 @@ _variant = click.option(
     shell_complete=completing(known_variants),
     help="Judge only this variant (repeatable).",
 )
+_history = click.option(
+    "--history",
+    "past",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The file that remembers runs (default: the policy's, else in the report folder).",
+)
 _quiet = click.option("-q", "--quiet", is_flag=True, help="No progress.")
 
 
@@ -90,11 +97,12 @@ _quiet = click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @click.option(
     "--format",
     "formats",
-    default="html,json,junit,md",
+    default="html,json,junit,md,png,svg,badge",
     show_default=True,
     help="Which reports to write, separated by commas.",
 )
 @_fail_on
+@_history
 @click.option("--executor", default="local", show_default=True, help="local, or ray[://address].")
 @click.option("--no-cache", is_flag=True, help="Gather all evidence again.")
 @_quiet
@@ -104,6 +112,7 @@ def gate(
     folder: str,
     formats: str,
     fail_on: Any,
+    past: Path | None,
     executor: str,
     no_cache: bool,
     quiet: bool,
@@ -144,7 +153,7 @@ def gate(
                     progress=progress,
                 )
 
-        reports = Reports(Path(folder), asked, names)
+        reports = Reports(Path(folder), asked, names, history=past)
         codes.append(_judged(path, judge, variants, reports, fail_on))
     return gate_module.worst(codes)
 
@@ -155,12 +164,14 @@ def gate(
 @_variant
 @click.option("--report", "folder", default=None, help="Where reports go (default: none written).")
 @_fail_on
+@_history
 def decide(
     run_or_evidence: Path,
     suite_path: str,
     variants: Sequence[str],
     folder: str | None,
     fail_on: Any,
+    past: Path | None,
 ) -> int:
     """Judge again from stored evidence: no inference, no torch.
 
@@ -183,36 +194,11 @@ def decide(
     from modelchecks.report.write import FORMATS
 
     # Not cleared before: what is judged again may lie where the new reports go.
-    reports = Reports(Path(folder), FORMATS, set(), clear=False) if folder else None
+    reports = Reports(Path(folder), FORMATS, set(), clear=False, history=past) if folder else None
     return _judged(Path(suite_path), judge, variants, reports, fail_on)
 
 
-@cli.command()
-@click.argument("run_json", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--html", type=click.Path(path_type=Path), help="Write the HTML page here.")
-@click.option("--junit", type=click.Path(path_type=Path), help="Write JUnit XML here.")
-@click.option("--markdown", type=click.Path(path_type=Path), help="Write the summary here.")
-def report(run_json: Path, html: Path | None, junit: Path | None, markdown: Path | None) -> int:
-    """Render a run record again; without options, print it.
-
-    \b
-    Example:
-      modelchecks report reports/fashion/run.json --html page.html
-    """
-    from modelchecks.report import record, terminal
-    from modelchecks.report.write import render
-
-    run = record.read(run_json)
-    targets = {"html": html, "junit": junit, "md": markdown}
-    for name, path in targets.items():
-        if path is not None:
-            text = render(run, name)  # type: ignore[arg-type]
-            with writing(path):
-                record.write_text(path, text)
-            say(f"wrote {path}")
-    if not any(targets.values()):
-        tell(terminal.render(run))
-    return 0
+cli.add_command(report)
 
 
 @cli.command()
@@ -237,6 +223,7 @@ cli.add_command(waive)
 cli.add_command(verify)
 cli.add_command(pytest)
 cli.add_command(github)
+cli.add_command(history)
 cli.add_command(cache)
 cli.add_command(doctor)
 cli.add_command(completion)

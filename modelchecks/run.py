@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 import platform
 import subprocess
 import uuid
@@ -92,6 +94,11 @@ def conclude(
             "description": suite.description,
             "champion": suite.champion,
             "policy": asdict(suite.policy),
+            "text": _text(suite),
+            "about": {
+                declared.name: inspect.cleandoc(type(declared.check).__doc__ or "")
+                for declared in suite.checks
+            },
         },
         variants=_variants(plan, gathered),
         splits=splits,
@@ -100,6 +107,16 @@ def conclude(
         provenance=_provenance(suite, gathered),
         notes=notes(plan, judged, splits),
     )
+
+
+def _text(suite: Suite) -> str | None:
+    """Return the suite file as it was read, None where it has been changed or removed since."""
+    try:
+        data = suite.path.read_bytes()
+    except OSError:
+        return None
+    same = hashlib.sha256(data).hexdigest() == suite.sha256
+    return data.decode("utf-8-sig", errors="replace") if same else None
 
 
 def _variants(plan: Plan, gathered: Gathered) -> dict[str, dict[str, Any]]:

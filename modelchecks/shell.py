@@ -32,6 +32,7 @@ class Reports:
     formats: Sequence[Any]
     taken: set[str]
     clear: bool = True
+    history: Path | None = None
 
     def folder(self, suite: Suite) -> Path:
         """Return a folder that no other suite of this command writes to."""
@@ -54,12 +55,14 @@ class Reports:
 
     def write(self, run: Run, folder: Path) -> Path:
         """Write the reports and return the path of the first."""
-        from modelchecks.report.write import write
+        from modelchecks.publish import publish
 
         with writing(folder):
-            written = write(run, folder, self.formats)
-            self.remove(folder, but=self.formats)
-        return next(iter(written.values()))
+            written, problems = publish(run, folder, self.formats, self.history)
+            self.remove(folder, but=list(written))
+        for problem in problems:
+            say(f"Warning: {problem}")
+        return next(iter(written.values()), folder)
 
     @staticmethod
     def remove(folder: Path, but: Sequence[Any] = ()) -> None:

@@ -66,12 +66,14 @@ class Policy:
 
     `ledger` is a file or folder that counts how often the same rows have judged variants;
     `spending` makes each further look at them decide at a smaller error (see `modelchecks.ledger`).
+    `history` is the file that remembers decisions from run to run, relative to the suite file.
     """
 
     inconclusive: Literal["fail", "warn", "skip"] = "fail"
     mode: Literal["enforce", "observe"] = "enforce"
     ledger: str | None = None
     spending: Literal["none", "halving", "inverse_square"] = "none"
+    history: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ def test_it_is_measured_in_each_run_and_judged_again_from_the_record(two: Plante
     first, second = (run_suite(load_suite(path)) for _ in range(2))
     assert first.results[1].estimate != second.results[1].estimate
     (two.folder / "run.json").write_text(record.dumps(second), "utf-8")
-    again = judge_again(record.read(two.folder / "run.json"), load_suite(path))
+    again = judge_again(load_suite(path), two.folder / "run.json")
     assert again.results[1].estimate == second.results[1].estimate
 
 

@@ -10,6 +10,7 @@ from modelchecks.check import Needs, Outcome, Scope, Share, SplitName, View, par
 from modelchecks.checks.deciding import check_confidence, hold_if_unsampled, level, settle
 from modelchecks.checks.labelled import LabelledRows, known_confidence
 from modelchecks.checks.metric import Metric
+from modelchecks.checks.shown import by_class
 from modelchecks.errors import EvidenceError
 from modelchecks.results import Severity
 from modelchecks.stats.estimate import Estimate
@@ -150,6 +151,8 @@ class AccuracyDrop:
         details: dict[str, Any] = {"offline": asdict(offline), "live": asdict(live)}
         if not metric.is_accuracy:
             details["metric"] = metric.text
+        elif self.offline_accuracy is None:
+            details |= by_class(view, self.offline, self.live)
         outcome = Outcome(status, message, drop, {name: limit}, needed, details=details)
         return hold_if_unsampled(outcome, view, self.live)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from modelchecks import features as image_features
 from modelchecks import stats
@@ -17,6 +18,7 @@ from modelchecks.checks.deciding import (
     hold_if_unsampled,
     level,
 )
+from modelchecks.checks.shown import histogram, of_splits
 from modelchecks.errors import EvidenceError
 from modelchecks.facets import FEATURE
 from modelchecks.results import Severity
@@ -69,9 +71,16 @@ class FeatureDrift:
         """Return the decision over all properties; the estimate is that of the worst one."""
         effects = {name: self._effect(view, name, len(self.features)) for name in self.features}
         outcome = _judge(effects, self.max_effect, "D", "image properties", self.reference)
+        drifted = [n for n, e in effects.items() if stats.decide(e, self.max_effect) != "passed"]
+        shown = {name: histogram(*self._columns(view, name)) for name in drifted}
+        outcome = of_splits(outcome, self.reference, self.current, distributions=shown)
         return hold_if_unequal(outcome, view, self.reference, self.current, labelled=False)
 
     def _effect(self, view: View, name: str, features: int) -> Estimate:
+        columns = self._columns(view, name)
+        return stats.kolmogorov(*columns, alpha=level(self.confidence), features=features)
+
+    def _columns(self, view: View, name: str) -> list[NDArray[Any]]:
         columns = []
         for split in (self.reference, self.current):
             column = view.split(split).sample(FEATURE + name)
@@ -81,7 +90,7 @@ class FeatureDrift:
                     f"feature {name!r} is NaN or infinite in {gaps} rows of split {split!r}"
                 )
             columns.append(column)
-        return stats.kolmogorov(*columns, alpha=level(self.confidence), features=features)
+        return columns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +131,7 @@ class LabelDrift:
         reference = view.split(self.reference).label_counts()
         current = view.split(self.current).label_counts()
         outcome = _shares(view, reference, current, self.max_effect, self.confidence, "labels")
+        outcome = of_splits(outcome, self.reference, self.current)
         outcome = hold_if_unsampled(outcome, view, self.current)
         return hold_if_unequal(outcome, view, self.reference, self.current)
 
@@ -167,6 +177,7 @@ class PredictionDrift:
         outcome = _shares(
             view, reference, current, self.max_effect, self.confidence, "predicted classes"
         )
+        outcome = of_splits(outcome, self.reference, self.current)
         return hold_if_unequal(outcome, view, self.reference, self.current, labelled=False)
 
 

@@ -170,9 +170,12 @@ def write_reports(config: pytest.Config, run: Run, taken: set[str]) -> Path | No
     folder = _folder(config, str(run.suite["name"]), taken)
     if folder is None:
         return None
-    from modelchecks.report.write import write
+    from modelchecks.publish import publish
+    from modelchecks.report.write import FORMATS
 
-    return next(iter(write(run, folder).values()))
+    written, problems = publish(run, folder, FORMATS)
+    config.stash[STATE].problems += problems
+    return next(iter(written.values()))
 
 
 def clear_reports(config: pytest.Config, state: State) -> None:

@@ -27,8 +27,11 @@ def escape(text: str) -> str:
     return _NUMBERED.sub(r"\1\\.", _SPECIAL.sub(r"\\\1", html.escape(flat, quote=False)))
 
 
-def render(run: Run) -> str:
-    """Return the summary: verdicts, accuracies, findings, and where it all comes from."""
+def render(run: Run, picture: str | None = None) -> str:
+    """Return the summary: verdicts, accuracies, findings, and where it all comes from.
+
+    `picture` is a file of the key plot, beside the summary.
+    """
     lines = [f"## modelchecks: {escape(str(run.suite.get('name', '')))}", ""]
     lines += [f"- {escape(sentence(run, decision))}" for decision in run.decisions.values()]
     lines += [
@@ -41,6 +44,8 @@ def render(run: Run) -> str:
         cells = (row.variant, row.offline, row.live, row.drop, row.verdict + waivers)
         lines.append("| " + " | ".join(escape(cell) for cell in cells) + " |")
     lines += ["", *_checks(run)]
+    if picture is not None:
+        lines += ["", f"![Live against offline accuracy of each variant]({picture})"]
     found = findings(run)
     if found:
         lines += ["", "### Findings", "", "| | case | severity | message | declared at |"]

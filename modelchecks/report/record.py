@@ -219,12 +219,19 @@ def _finite(text: str) -> float:
 
 
 def write_text(path: Path, text: str) -> None:
+    """Write a text whole or not at all; folders are made."""
+    write(path, text)
+
+
+def write(path: Path, content: str | bytes) -> None:
     """Write a report whole or not at all; folders are made."""
+    if isinstance(content, str):
+        content = content.encode("utf-8", errors="replace")
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as stream:
-            stream.write(text)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
         Path(name).chmod(0o644)
         Path(name).replace(path)
     except BaseException:

@@ -11,7 +11,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "modelchecks"
 FILES = sorted(PACKAGE.rglob("*.py"))
-HEAVY = "torch torchvision scipy pandas great_expectations deepchecks ray jinja2 pyarrow numpy.f2py"
+HEAVY = "torch torchvision scipy pandas great_expectations deepchecks ray jinja2 vl_convert pyarrow"
+HEAVY += " numpy.f2py"
 COLD = f"""
 import sys
 loaded = sorted(set(sys.modules) & set({HEAVY.split()!r}))

@@ -1,7 +1,9 @@
-"""Ratios of whole processes, measured side by side on this machine: `make bench`.
+"""Ratios, side by side on this machine: `make bench`, or `make bench PARTS="doors engine"`.
 
-A ratio divides the median of our times by the median of the times of a bare run, taken in turns so
-that both see the same noise. The evidence engine's own benchmarks come with that engine.
+Writes `bench.json` beside itself and the table in the README. A ratio divides the median of ours by
+the median of theirs, taken in turns so that both see the same noise; beside it stand the smallest
+and the largest ratio of a pair. Run it on a machine that does nothing else: models at work on
+every core slow one another far more than their share.
 """
 
 from __future__ import annotations
@@ -9,87 +11,209 @@ from __future__ import annotations
 import json
 import os
 import platform
-import statistics
-import subprocess
+import shutil
 import sys
 import tempfile
-import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import engine
+import numpy as np
+import opponents
+import peers
+from measure import ROOT, Process, Ratio, in_turns, process
 from rich.console import Console
 from rich.table import Table
 
-ROOT = Path(__file__).resolve().parents[2]
 SUITE = ROOT / "suites" / "fashion.suite.yaml"
 RECORD = ROOT / "reports" / "fashion-live-gate" / "run.json"
-REPEATS = 7
+README = ROOT / "README.md"
+TARGET = Path(__file__).with_name("bench.json")
+MARKS = ("<!-- bench: start -->", "<!-- bench: end -->")
+ANY_VERDICT = (0, 1, 3)
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+SHELL = [sys.executable, "-m", "modelchecks"]
 
 
-def measure(command: list[str], folder: Path, codes: tuple[int, ...]) -> float:
-    """Return the seconds of one process; raises when it ends otherwise than expected."""
-    started = time.perf_counter()
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    seconds = time.perf_counter() - started
-    if done.returncode not in codes:
-        raise SystemExit(f"{' '.join(command)} exited {done.returncode}:\n{done.stderr[-2000:]}")
-    return seconds
+def doors(folder: Path) -> Iterator[Ratio]:
+    """Collecting, judging again and a warm gate beside bare pytest, as whole processes."""
+    if not RECORD.is_file():
+        raise SystemExit(f"{RECORD} is not there; run `make gate` first")
+    tests = "\n".join(f"def test_{i}():\n    assert True\n" for i in range(12))
+    (folder / "test_bare.py").write_text(tests)
+    without = ["-p", "no:modelchecks", "-c", os.devnull, "--rootdir", str(folder), str(folder)]
+    collect = ["--collect-only"]
+    again = [*SHELL, "decide", str(RECORD), "--suite", str(SUITE)]
+    warm = [*SHELL, "gate", "-q", str(SUITE), "--report", str(folder / "reports")]
+    for what, ours, theirs, budget in (
+        ("collect the suite / collect 12 bare tests", [*PYTEST, *collect, str(SUITE)],
+         [*PYTEST, *collect, *without], "1.5"),
+        ("`decide` on stored evidence / 12 bare tests", again, [*PYTEST, *without], "3"),
+        ("`gate`, evidence there already / 12 bare tests", warm, [*PYTEST, *without], ""),
+    ):  # fmt: skip
+        yield in_turns(
+            what,
+            lambda ours=ours: process(ours, ROOT, ANY_VERDICT).seconds,
+            lambda theirs=theirs: process(theirs, folder).seconds,
+            7,
+            budget,
+        )
 
 
-def ratio(ours: list[str], bare: list[str], folder: Path, codes: tuple[int, ...]) -> dict:
-    """Return medians, spreads and their ratio, the two commands taken in turns."""
-    measure(ours, ROOT, codes)
-    pairs = [(measure(ours, ROOT, codes), measure(bare, folder, (0,))) for _ in range(REPEATS)]
-    mine, theirs = zip(*pairs, strict=True)
-    return {
-        "ours_s": statistics.median(mine),
-        "ours_range_s": [min(mine), max(mine)],
-        "bare_s": statistics.median(theirs),
-        "bare_range_s": [min(theirs), max(theirs)],
-        "ratio": statistics.median(mine) / statistics.median(theirs),
-    }
+def passes(_: Path) -> Iterator[Ratio]:
+    """The pass with all evidence against bare forwards of the same models and batches."""
+    draw = np.random.default_rng(0)
+    pixels = draw.integers(0, 256, (10_000, 28, 28), dtype=np.uint8)
+    yield engine.pass_against_bare(
+        "case-study CNN, 3 variants, 10,000 images of 28 px",
+        "casestudy:small_cnn",
+        pixels,
+        5,
+        "2.0",
+    )
+    pixels = draw.integers(0, 256, (10_000, 64, 64, 3), dtype=np.uint8)
+    yield engine.pass_against_bare(
+        "resnet18, 3 variants, 10,000 images of 64 px", "nets:resnet18", pixels, 3, "1.10"
+    )
+
+
+def cold(folder: Path) -> Iterator[Ratio]:
+    """The whole cold gate of the case study beside what its libraries take to start."""
+    gate = [*SHELL, "gate", "-q", str(SUITE), "--report", str(folder / "reports")]
+    start = [sys.executable, "-c", "import torch, torchvision, great_expectations"]
+
+    def once() -> float:
+        cache = folder / "cache"
+        shutil.rmtree(cache, ignore_errors=True)
+        return process(gate, ROOT, ANY_VERDICT, MODELCHECKS_CACHE=str(cache)).seconds
+
+    what = "cold `gate` of the case study / importing its libraries"
+    yield in_turns(what, once, lambda: process(start).seconds, 3, "ours 15 s")
+
+
+def memory(_: Path) -> Iterator[Ratio]:
+    """Peak memory at a million images against a hundred thousand."""
+    many, few = engine.memory(1_000_000), engine.memory(100_000)
+    yield Ratio.of(
+        "peak memory, 1,000,000 / 100,000 images",
+        [(many.megabytes, few.megabytes)],
+        "1.2",
+        "MB",
+    )
+
+
+def deepchecks(folder: Path) -> Iterator[Ratio]:
+    """deepchecks' suites, and its checks that ask what ours do, on 2 x 10,000 images."""
+    peers.prepare(folder)
+
+    def side(name: str, **environment: str) -> tuple[Process, dict[str, float]]:
+        command = [sys.executable, str(Path(peers.__file__)), name, str(folder)]
+        done = process(command, ROOT, **environment)
+        return done, json.loads(done.output.strip().splitlines()[-1])
+
+    side("ours")
+    rounds = [(side("ours"), side("deepchecks"), side("deepchecks", MATCHED="1")) for _ in range(3)]
+    for number, name in ((1, "three suites"), (2, "matched checks")):
+        pairs = [(turn[0], turn[number]) for turn in rounds]
+        for what, value, unit, budget in (
+            ("whole process", lambda s: s[0].seconds, "s", "0.5"),
+            ("without start-up", lambda s: s[1]["seconds"], "s", "0.1"),
+            ("memory above torch's own", lambda s: s[1]["megabytes"], "MB", "0.5"),
+            ("reports", lambda s: s[1]["report"] / 1e6, "MB", ""),
+        ):
+            yield Ratio.of(
+                f"ours / deepchecks' {name}: {what}",
+                [(value(mine), value(theirs)) for mine, theirs in pairs],
+                budget if number == 1 else "",
+                unit,
+            )
+
+
+def tables(folder: Path) -> Iterator[Ratio]:
+    """Evidently and NannyML on 100,000 rows, where OPPONENTS names an interpreter that has them."""
+    theirs = os.environ.get("OPPONENTS")
+    if theirs is None:
+        print("Evidently and NannyML are left out: OPPONENTS names no interpreter that has them")
+        return
+    opponents.prepare(folder)
+    for question, what in (
+        ("drift", "drift of 15 columns x 100,000 rows: ours / Evidently's"),
+        ("estimate", "accuracy without labels, 100,000 rows x 10 classes: ours / NannyML's"),
+    ):
+
+        def seconds(python: str, question: str = question) -> float:
+            command = [python, str(Path(opponents.__file__)), question, str(folder)]
+            return float(json.loads(process(command).output.strip().splitlines()[-1])["seconds"])
+
+        yield in_turns(what, lambda: seconds(sys.executable), lambda: seconds(theirs), 3)
+
+
+PARTS: dict[str, Callable[[Path], Iterator[Ratio]]] = {
+    "doors": doors,
+    "engine": passes,
+    "cold": cold,
+    "deepchecks": deepchecks,
+    "memory": memory,
+    "tables": tables,
+}
+
+
+def machine() -> str:
+    """Return what the figures were measured on."""
+    name = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        models = [
+            line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")
+        ]
+        name = models[0].partition(":")[2].strip() if models else name
+    return f"{name}, {os.cpu_count()} cores, Python {platform.python_version()}"
+
+
+def row(found: dict) -> tuple[str, ...]:
+    """Return one line of the table, in words."""
+    spread = "" if found["low"] == found["high"] else f"{found['low']:.2f} to {found['high']:.2f}"
+    return (
+        found["what"],
+        f"{found['ours']:.3g} {found['unit']}",
+        f"{found['theirs']:.3g} {found['unit']}",
+        f"{found['ratio']:.2f}",
+        spread,
+        found["budget"],
+    )
+
+
+HEAD = ("what", "ours", "theirs", "ratio", "spread", "at most")
+
+
+def publish(found: dict[str, list[dict]]) -> None:
+    """Write the file and the README's table, a part that was not measured as it was."""
+    kept = json.loads(TARGET.read_text())["parts"] if TARGET.is_file() else {}
+    parts = {name: found.get(name) or kept.get(name, []) for name in PARTS}
+    told = {"machine": machine(), "parts": parts}
+    TARGET.write_text(json.dumps(told, indent=2) + "\n")
+    rows = [row(one) for name in PARTS for one in parts[name]]
+    shown = Table(*HEAD, title=machine())
+    for line in rows:
+        shown.add_row(*line)
+    Console().print(shown)
+    lines = ["", f"Measured on {machine()}.", "", "| " + " | ".join(HEAD) + " |"]
+    lines += ["|---|--:|--:|--:|---|--:|", *("| " + " | ".join(line) + " |" for line in rows), ""]
+    before, start, rest = README.read_text().partition(MARKS[0])
+    _, end, after = rest.partition(MARKS[1])
+    README.write_text(before + start + "\n".join(lines) + "\n" + end + after)
 
 
 def main() -> None:
-    """Measure, print a table and write `reports/bench.json`."""
-    if not RECORD.is_file():
-        raise SystemExit(f"{RECORD} is not there; run `make gate` first")
-    with tempfile.TemporaryDirectory() as name:
-        bare = Path(name)
-        tests = "\n".join(f"def test_{i}():\n    assert True\n" for i in range(12))
-        (bare / "test_bare.py").write_text(tests)
-        without = ["-p", "no:modelchecks", "-c", os.devnull, "--rootdir", str(bare), str(bare)]
-        shell = [sys.executable, "-m", "modelchecks"]
-        found = {
-            "collect the suites / collect 12 bare tests": ratio(
-                [*PYTEST, "--collect-only", str(SUITE)],
-                [*PYTEST, "--collect-only", *without],
-                bare,
-                (0,),
-            ),
-            "judge stored evidence again / 12 bare tests": ratio(
-                [*shell, "decide", str(RECORD), "--suite", str(SUITE)],
-                [*PYTEST, *without],
-                bare,
-                (0, 1, 3),
-            ),
-            "the gate, evidence there already / 12 bare tests": ratio(
-                [*shell, "gate", "-q", str(SUITE), "--report", name],
-                [*PYTEST, *without],
-                bare,
-                (0, 1, 3),
-            ),
-        }
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    table = Table("what", "ours s", "bare s", "ratio", title=f"medians of {REPEATS}, {machine}")
-    for what, told in found.items():
-        table.add_row(
-            what, f"{told['ours_s']:.2f}", f"{told['bare_s']:.2f}", f"{told['ratio']:.2f}"
-        )
-    Console().print(table)
-    target = ROOT / "reports" / "bench.json"
-    target.write_text(json.dumps({"machine": machine, "ratios": found}, indent=2) + "\n")
-    print(f"written to {target.relative_to(ROOT)}")
+    """Measure the parts named, or all of them."""
+    names = sys.argv[1:] or list(PARTS)
+    found = {}
+    for name in names:
+        with tempfile.TemporaryDirectory() as folder:
+            found[name] = [one.json() for one in PARTS[name](Path(folder))]
+        for one in found[name]:
+            print(*row(one), sep="  ", flush=True)
+        publish(found)
 
 
 if __name__ == "__main__":

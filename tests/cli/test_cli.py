@@ -10,7 +10,16 @@ from xml.etree import ElementTree
 
 import pytest
 
-HEAVY = ("torch", "scipy", "pandas", "great_expectations", "deepchecks", "ray", "jinja2")
+HEAVY = (
+    "torch",
+    "scipy",
+    "pandas",
+    "great_expectations",
+    "deepchecks",
+    "ray",
+    "jinja2",
+    "vl_convert",
+)
 
 
 @pytest.mark.parametrize(

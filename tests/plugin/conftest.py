@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 import scipy.optimize
 import scipy.special  # noqa: F401
+import vl_convert  # noqa: F401
 
 # Runs in this process share its modules; what loads during one would be forgotten after it.
 import modelchecks.checks.accuracy
 import modelchecks.checks.drift
 import modelchecks.logged
+import modelchecks.publish
 import modelchecks.report.page
 import modelchecks.report.terminal
 import modelchecks.run

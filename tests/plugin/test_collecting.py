@@ -13,6 +13,7 @@ CHECKS = """
 HEAVY = (
     "torch",
     "torchvision",
+    "vl_convert",
     "scipy",
     "pandas",
     "great_expectations",

@@ -44,7 +44,11 @@ def test_the_summary_has_the_verdicts_and_the_reports_all_formats(bench, inner):
         "run.json",
         "junit.xml",
         "summary.md",
+        "badge.json",
+        "accuracy.png",
+        "accuracy.svg",
     }
+    assert {path.name for path in folder.parent.iterdir()} >= {"index.html", "history.sqlite"}
     assert inner.verdicts() == {"good": "approved", "bad": "blocked"}
     assert inner.record()["suite"]["path"] == "live.suite.yaml"
     assert ElementTree.parse(folder / "junit.xml").getroot().tag == "testsuites"

@@ -1,0 +1,82 @@
+"""A run's reports: remembered in the history, written into their folder, listed in the index."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelchecks.errors import RecordError
+from modelchecks.report import record
+from modelchecks.report.trends import RUNS
+from modelchecks.report.write import Format, write
+from modelchecks.results import Run
+
+if TYPE_CHECKING:
+    from modelchecks.archive import PastRun
+
+INDEX = "index.html"
+WAIT_S = 30.0
+"""How long to wait for another gate that writes the same index."""
+
+
+def publish(
+    run: Run, folder: Path, formats: Sequence[Format], history: Path | None = None
+) -> tuple[dict[Format, Path], list[str]]:
+    """Write the reports of a run and return their paths, and what went wrong beside them.
+
+    The history is at `history`, where the suite's policy says, or in the folder above `folder`. It
+    is no part of the verdict: a history or index that cannot be written is told, and that is all.
+    Raises OSError where a report itself cannot be written.
+    """
+    place = history or policy_path(run.suite) or folder.parent / archive_file()
+    past, problems = _remember(place, run)
+    paths = write(run, folder, formats, past)
+    if "html" in paths:
+        problems += _index(folder.parent, place)
+    return paths, problems
+
+
+def archive_file() -> str:
+    """Return the name of a history that nobody named."""
+    from modelchecks.archive import FILE
+
+    return FILE
+
+
+def policy_path(suite: Mapping[str, object]) -> Path | None:
+    """Return where a suite's policy keeps the history, relative to the suite file."""
+    policy, path = suite.get("policy"), suite.get("path")
+    named = policy.get("history") if isinstance(policy, Mapping) else None
+    return Path(str(path)).parent / str(named) if named else None
+
+
+def _remember(place: Path, run: Run) -> tuple[list[PastRun], list[str]]:
+    from modelchecks import archive
+
+    try:
+        archive.add(place, run)
+        return archive.past(place, str(run.suite.get("name", "")), RUNS), []
+    except (RecordError, OSError) as error:
+        return [], [f"this run is not in the history: {error}"]
+
+
+def _index(base: Path, place: Path) -> list[str]:
+    """Write the index over all runs in a folder, one gate at a time so that none is left out."""
+    from filelock import FileLock, Timeout
+
+    from modelchecks import archive
+    from modelchecks.report import overview
+
+    try:
+        with FileLock(base / ".index.lock", timeout=WAIT_S):
+            past: dict[str, list[PastRun]] = {}
+            try:
+                for run in archive.past(place):
+                    past.setdefault(run.suite, []).append(run)
+            except RecordError:
+                pass  # told already
+            record.write(base / INDEX, overview.render(base, past))
+    except (OSError, Timeout) as error:
+        return [f"{base / INDEX} cannot be written: {error}"]
+    return []

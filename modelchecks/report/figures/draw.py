@@ -1,0 +1,171 @@
+"""Specifications become pictures here, by Vega-Lite in this process: no browser, no network.
+
+The page holds them as inline SVG. They are made of foreign text too, so that of what the library
+wrote only known elements and attributes are taken over, which also halves the size.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from xml.etree import ElementTree
+
+Spec = Mapping[str, Any]
+
+_SVG = "{http://www.w3.org/2000/svg}"
+_ELEMENTS = frozenset({"svg", "g", "path", "line", "text", "rect", "circle", "defs", "clipPath"})
+_ATTRIBUTES = frozenset(
+    {
+        *("d", "x", "y", "x1", "x2", "y1", "y2", "dx", "dy", "r", "cx", "cy", "width", "height"),
+        *("transform", "fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-opacity"),
+        *("opacity", "fill-opacity", "text-anchor", "font-size", "font-weight", "viewBox"),
+        *("clip-path", "id"),
+    }
+)
+_USUAL = {"opacity": "1", "stroke-width": "1", "text-anchor": "start", "font-size": "11px"}
+_DIGITS = re.compile(r"-?\d+\.\d+(?:e-?\d+)?")
+_CIRCLE = re.compile(r"M([\d.]+),0A[\d.,]+,-([\d.]+),0A[\d.,-]+")
+_PLACE = re.compile(r"translate\(([-\d.]+),([-\d.]+)\)")
+_INHERITED = ("fill", "stroke", "stroke-width", "fill-opacity", "text-anchor", "font-weight")
+_LOCAL = re.compile(r"url\(#([\w-]+)\)")
+
+
+class CannotDrawError(Exception):
+    """The library refused; the figure's numbers are shown without it."""
+
+
+def svg(spec: Spec, name: str, label: str) -> str:
+    """Return a picture as an inline SVG element that a screen reader calls `label`.
+
+    `name` makes its inner ids unique on a page. Raises CannotDrawError.
+    """
+    root = _drawn(spec)
+    _take(root, name)
+    width, height = root.attrib.pop("width"), root.attrib.pop("height")
+    root.attrib.update({"viewBox": f"0 0 {width} {height}", "role": "img", "aria-label": label})
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def png(spec: Spec) -> bytes:
+    """Return a picture as a PNG on white, sharp on fine screens; raises CannotDrawError."""
+    with _drawing() as vega:
+        made: bytes = vega.vegalite_to_png({**spec, "background": "white"}, scale=2)
+        return made
+
+
+def svg_file(spec: Spec) -> str:
+    """Return a picture as an SVG file of its own on white; raises CannotDrawError."""
+    root = _drawn({**spec, "background": "white"})
+    for element in root.iter():
+        element.tag = element.tag.removeprefix(_SVG)
+    root.set("xmlns", _SVG[1:-1])
+    return ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def _drawn(spec: Spec) -> ElementTree.Element:
+    """Return what the library drew; its ids, which count on from picture to picture, from 1."""
+    try:
+        root = ElementTree.fromstring(_converted(spec))
+    except ElementTree.ParseError as error:
+        raise CannotDrawError(str(error)) from error
+    names = {found: f"clip{n}" for n, found in enumerate(_ids(root), start=1)}
+    for element in root.iter():
+        for key, value in element.attrib.items():
+            if key == "id":
+                element.set(key, names[value])
+            elif key == "clip-path":
+                element.set(key, _LOCAL.sub(lambda m: f"url(#{names.get(m[1], m[1])})", value))
+    return root
+
+
+def _ids(root: ElementTree.Element) -> list[str]:
+    return [value for element in root.iter() if (value := element.get("id")) is not None]
+
+
+def _converted(spec: Spec) -> str:
+    with _drawing() as vega:
+        made: str = vega.vegalite_to_svg(dict(spec))
+        return made
+
+
+@contextmanager
+def _drawing() -> Iterator[Any]:
+    """Lend the library; whatever goes wrong in it costs a picture, never the report or verdict."""
+    try:
+        import vl_convert
+
+        yield vl_convert
+    except (KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError):
+        raise
+    except BaseException as error:
+        # A panic in its native code is no Exception.
+        raise CannotDrawError(f"{type(error).__name__}: {error}") from error
+
+
+def _take(element: ElementTree.Element, name: str) -> None:
+    """Keep what is known of an element and all below it; a mark's description becomes its title."""
+    element.tag = element.tag.removeprefix(_SVG)
+    told = element.get("aria-label") if element.get("role") == "graphics-symbol" else None
+    kept = {}
+    for key, value in element.attrib.items():
+        if key in _ATTRIBUTES and _USUAL.get(key) != value:
+            kept[key] = _LOCAL.sub(rf"url(#{name}-\1)", _DIGITS.sub(_short, value))
+    if "id" in kept:
+        kept["id"] = f"{name}-{kept['id']}"
+    if "stroke" not in kept:
+        kept.pop("stroke-width", None)
+    element.attrib.clear()
+    element.attrib.update(kept)
+    for child in list(element):
+        if child.tag.removeprefix(_SVG) not in _ELEMENTS or child.get("display") == "none":
+            element.remove(child)
+            continue
+        _take(child, name)
+        if element.tag != "clipPath" and _draws_nothing(child):
+            element.remove(child)
+    _round(element)
+    if told is not None:
+        title = ElementTree.SubElement(element, "title")
+        title.text = told
+    # A group that says nothing, around one other thing, is that thing.
+    for place, child in enumerate(list(element)):
+        if child.tag == "g" and not child.attrib and len(child) == 1:
+            element[place] = child[0]
+    if element.tag == "g":
+        _say_once(element)
+
+
+def _draws_nothing(element: ElementTree.Element) -> bool:
+    if element.tag == "g":
+        return len(element) == 0
+    if element.tag in ("path", "rect"):
+        seen = {element.get(paint, "none") for paint in ("fill", "stroke")}
+        return seen <= {"none", "transparent"} or not element.get("d", "whole")
+    return False
+
+
+def _round(element: ElementTree.Element) -> None:
+    """Turn a path that is a circle into one, which is a third of the text."""
+    circle = _CIRCLE.fullmatch(element.get("d", ""))
+    place = _PLACE.fullmatch(element.get("transform", ""))
+    if circle and place and circle[1] == circle[2]:
+        element.tag = "circle"
+        del element.attrib["d"], element.attrib["transform"]
+        element.attrib.update({"cx": place[1], "cy": place[2], "r": circle[1]})
+
+
+def _say_once(group: ElementTree.Element) -> None:
+    """Move to a group what all that is in it says alike, and inherits."""
+    for key in _INHERITED:
+        said = {child.get(key) for child in group}
+        if len(group) > 1 and len(said) == 1 and (value := said.pop()) is not None:
+            group.set(key, value)
+            for child in group:
+                del child.attrib[key]
+
+
+def _short(found: re.Match[str]) -> str:
+    text = f"{float(found[0]):.1f}".removesuffix(".0")
+    return "0" if text == "-0" else text
