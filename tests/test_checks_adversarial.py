@@ -8,6 +8,7 @@ import torch
 
 from modelchecks.checks.adversarial import Adversarial
 from modelchecks.probes.attack import Target, fgsm, pgd
+from modelchecks.report.details import counterexamples, curves
 from tests.planted import SIDE, Planted
 
 N = 400
@@ -47,6 +48,10 @@ def test_robust_accuracy_of_a_linear_model_is_exact(linear: Planted, eps: float)
     assert round(found.estimate.value * N) == exact(eps)
     assert found.details["attacks"]["fgsm"] == found.details["attacks"]["pgd"] == exact(eps)
     assert found.details["masking"] == []
+    (fast, gradient) = curves(found.details).values()
+    assert fast == gradient
+    assert [severity for severity, _ in fast] == [0, eps, 4, 8]
+    assert counterexamples(found.details)[0].before is not None
     assert found.status == "passed", found.message
 
 

@@ -9,6 +9,7 @@ from modelchecks.change import KINDS, Change
 from modelchecks.checks.corruption import Corruption
 from modelchecks.errors import EvidenceError
 from modelchecks.probes.environment import BATTERY, battery, changed
+from modelchecks.report.details import counterexamples, curves
 from tests.planted import SIDE, Planted
 
 
@@ -30,9 +31,10 @@ def test_a_model_of_the_whole_image_keeps_its_accuracy(halves: Planted) -> None:
     assert found.status == "passed", found.message
     assert found.estimate is not None
     assert found.estimate.n == 400
-    assert set(found.details["curves"]) == set(KINDS)
-    for curve in found.details["curves"].values():
-        assert [point["severity"] for point in curve] == [0, 1, 2, 3, 4, 5]
+    drawn = curves(found.details)
+    assert set(drawn) == set(KINDS)
+    for line in drawn.values():
+        assert [severity for severity, _ in line] == [0, 1, 2, 3, 4, 5]
 
 
 def test_a_brittle_model_fails_and_the_worst_kind_is_named(halves: Planted) -> None:
@@ -42,7 +44,7 @@ def test_a_brittle_model_fails_and_the_worst_kind_is_named(halves: Planted) -> N
     assert "Over the 20 % that each may cost" in found.message
     worst = found.details["kinds"]["translation"]
     assert worst["lower_bound"] > 0.2
-    assert found.details["images"]
+    assert counterexamples(found.details)
 
 
 def test_few_rows_decide_nothing(halves: Planted) -> None:

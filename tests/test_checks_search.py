@@ -16,6 +16,7 @@ from modelchecks import load_suite, run_suite
 from modelchecks.change import COMMON, Change
 from modelchecks.checks.search import Search
 from modelchecks.probes.strategies import smallest
+from modelchecks.report.details import counterexamples
 from modelchecks.results import Result
 from tests.planted import SIDE, Planted
 
@@ -51,10 +52,10 @@ def test_the_brittle_model_is_caught_near_the_planted_minimum(halves: Planted) -
     assert found.estimate is not None
     assert found.estimate.lower_bound > 0.10
     assert found.estimate.n == 100  # the half that the search did not see
-    captions = [image["caption"] for image in found.details["images"]]
-    assert any(" before: " in one for one in captions)
-    assert any(" after: " in one for one in captions)
-    assert all(image["png"] for image in found.details["images"])
+    shown = counterexamples(found.details)
+    assert shown
+    assert all(image.before is not None and image.before != image.png for image in shown)
+    assert all(" before: " in one.caption and " after: " in one.caption for one in shown)
 
 
 def test_a_model_that_looks_at_the_whole_passes(halves: Planted) -> None:

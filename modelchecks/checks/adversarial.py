@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, ClassVar
 
@@ -16,6 +16,7 @@ from modelchecks.checks.deciding import (
     level,
     settle,
 )
+from modelchecks.checks.shown import before_after, on_curve
 from modelchecks.results import Severity
 from modelchecks.stats.paired import paired_bounds
 from modelchecks.wording import accuracy, percent, threshold
@@ -116,15 +117,15 @@ class Adversarial:
             "attacks": attacked["right"],
             "masking": signs,
             "surrogate": found["surrogate"],
-            "curve": [
-                {
-                    "eps": point["eps"],
-                    "loss": point["loss"],
-                    "accuracy": asdict(stats.proportion(int(point["pgd"]), n, alpha=alpha)),
-                }
-                for point in found["curve"]
-            ],
-            "images": found["images"],
+            "losses": [[point["eps"], point["loss"]] for point in found["curve"]],
+            "curves": {
+                name: [
+                    on_curve(point["eps"], stats.proportion(int(point[key]), n, alpha=alpha))
+                    for point in found["curve"]
+                ]
+                for name, key in (("fast gradient sign, eps", "fgsm"), ("gradient, eps", "pgd"))
+            },
+            "counterexamples": before_after(found["images"]),
         }
         outcome = Outcome(
             status, message, robust, {"min_accuracy": self.min_accuracy}, needed, details=details

@@ -16,6 +16,7 @@ from modelchecks.checks.deciding import (
     hold_if_unsampled,
     level,
 )
+from modelchecks.checks.shown import on_curve
 from modelchecks.errors import did_you_mean
 from modelchecks.results import Severity, Status
 from modelchecks.stats.estimate import Estimate
@@ -128,7 +129,7 @@ class Corruption:
             "mean": asdict(mean),
             "kinds": {kind: asdict(loss) for kind, loss in each.items()},
             "curves": {kind: _curve(found["kinds"][kind], n, right, alpha) for kind in self.kinds},
-            "images": found["images"],
+            "counterexamples": found["images"],
         }
         outcome = Outcome(status, said, mean, limits, needed, details=details)
         return hold_if_unsampled(hold_if_unequal(outcome, view, self.split), view, self.split)
@@ -150,6 +151,6 @@ def _curve(kind: dict[str, Any], n: int, right: int, alpha: float) -> list[dict[
     """Return the accuracy at each severity, 0 first, as points of a curve."""
     counts = [right, *(correct for correct, _, _ in kind["severities"])]
     return [
-        {"severity": severity, "accuracy": asdict(stats.proportion(count, n, alpha=alpha))}
+        on_curve(severity, stats.proportion(count, n, alpha=alpha))
         for severity, count in enumerate(counts)
     ]

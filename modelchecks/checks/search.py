@@ -17,6 +17,7 @@ from modelchecks.checks.deciding import (
     hold_if_unsampled,
     level,
 )
+from modelchecks.checks.shown import before_after
 from modelchecks.results import Severity
 from modelchecks.stats.estimate import Estimate
 from modelchecks.wording import interval, percent, points, threshold
@@ -140,7 +141,7 @@ class Search:
                 {"change": one.told(), "status": decided, "effect": asdict(effect)}
                 for one, decided, effect in zip(self.known, replayed, known, strict=True)
             ],
-            "images": found["images"],
+            "counterexamples": before_after(found["images"]),
         }
         limits = {"max_drop" if self.max_flips is None else "max_flips": limit}
         outcome = Outcome(status, message, estimate, limits, details=details)
