@@ -56,6 +56,10 @@ def unexpected(run: Run) -> list[str]:
     return wrong
 
 
+FGSM = {2.0: (0.82, 0.92), 4.0: (0.72, 0.87), 8.0: (0.52, 0.74)}
+"""Lowest and highest accuracy under one step of so many of 255, on 500 offline images."""
+
+
 def unsound(run: Run) -> list[str]:
     """Return what of the robustness suite's run is not as the case study expects.
 
@@ -66,6 +70,12 @@ def unsound(run: Run) -> list[str]:
     for result in run.results:
         expected = {"contract": ("passed",), "search": ("failed", "inconclusive")}
         allowed = expected.get(result.check, (result.status,))
+        curves = result.details.get("curves", {}) if result.check == "adversarial" else {}
+        for point in curves.get("fast gradient sign, eps", ()):
+            low, high = FGSM.get(point["severity"], (0.0, 1.0))
+            if not low <= point["value"] <= high:
+                at = f"{point['value']:.3f} at eps {point['severity']:g}"
+                wrong.append(f"{result.case}: accuracy {at} is not in {low} to {high}")
         if result.status not in allowed:
             wrong.append(f"{result.case}: expected {' or '.join(allowed)}, got {result.status}")
     seen = {result.check for result in run.results}
