@@ -14,6 +14,7 @@ from modelchecks.stats.estimate import Estimate
 
 Scope = Literal["variant", "data"]
 Whose = Literal["own", "champion", "all"]
+Beside = Literal["champion", "other", "runs", "history"]
 
 # Markers for a field's annotation: how its YAML value is written and checked.
 Share = Annotated[float, "share"]
@@ -37,9 +38,13 @@ class ProbeRequest:
     """Work that a plain pass cannot do, named by a check: which probe, on which split, on what.
 
     `others` are further splits that it reads. `files` are paths relative to the suite file, whose
-    content is part of the probe's key;
+    content is part of the probe's key (`{variant}` stands for the name of the variant that is
+    asked);
     `options` (name, JSON scalar) pairs configure it. One that `asks_model` is asked once for each
-    variant that the check judges; the plan fills in `variant`.
+    variant that the check judges, or once for the champion with `of_champion`; the plan fills in
+    `variant`. `beside` names what else of the suite its outcome depends on: the `champion`, some
+    `other` variant, or the variant's further `runs` or training `history`; `code` is
+    `module:attribute` references that it calls.
     """
 
     probe: str
@@ -49,10 +54,17 @@ class ProbeRequest:
     asks_model: bool = False
     variant: str | None = None
     others: tuple[str, ...] = ()
+    of_champion: bool = False
+    beside: Beside | None = None
+    code: tuple[str, ...] = ()
 
-    def of(self, variant: str | None) -> ProbeRequest:
+    def of(self, variant: str | None, champion: str | None = None) -> ProbeRequest:
         """Return the request as it is asked for a case of that variant."""
-        return replace(self, variant=variant) if self.asks_model else self
+        if not self.asks_model:
+            return self
+        name = champion if self.of_champion else variant
+        files = tuple(file.replace("{variant}", str(name)) for file in self.files)
+        return replace(self, variant=name, files=files, of_champion=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +144,7 @@ class View:
 
     def probe(self, request: ProbeRequest) -> Mapping[str, Any]:
         """Return a probe's stored outcome, or raise the EvidenceError that stands in its place."""
-        found = self.probes.get(request.of(self.variant))
+        found = self.probes.get(request.of(self.variant, self.champion))
         if found is None:
             raise EvidenceError(f"probe {request.probe!r} on split {request.split!r} did not run")
         if isinstance(found, EvidenceError):

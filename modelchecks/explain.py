@@ -21,7 +21,11 @@ def explain(name: str | None, folder: Path) -> str:
         return "\n".join([*lines, "", "modelchecks explain CHECK says more.", ""])
     check = registry.find("checks", name, folder)
     text = inspect.cleandoc(check.__doc__ or "")
-    per = "one case per variant" if check.scope == "variant" else "one case, about the data"
+    per = {"variant": "one case per variant", "data": "one case, about the data"}.get(
+        # Of a class whose scope its parameters decide it is a property.
+        check.scope if isinstance(check.scope, str) else "",
+        "one case per variant or one about the data, as its parameters say",
+    )
     lines = [name, "=" * len(name), text, "", f"Cases: {per}; severity {check.default_severity}."]
     return "\n".join([*lines, "", "Parameters:", *_parameters(check), ""])
 

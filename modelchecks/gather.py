@@ -21,7 +21,7 @@ from modelchecks.identity import (
     variant_declaration,
 )
 from modelchecks.plan import Plan, SplitPlan
-from modelchecks.probing import Asking, find_probe, probe_key
+from modelchecks.probing import Asking, find_probe, probe_key, still_declared
 from modelchecks.scan import Scan, measure_pace
 from modelchecks.store import Store
 from modelchecks.suite import Suite, Variant
@@ -79,7 +79,7 @@ def gather(
         except (Exception, SystemExit) as error:
             splits[name] = _unexpected(f"split {name!r}", error)
     _of_one_model(splits)
-    asking = Asking(suite, store, splits, keys, lambda wanted: job_of(wanted)[0], fresh)
+    asking = Asking(suite, store, splits, keys, job_of, fresh)
     for request in plan.probes:
         try:
             for name in (request.split, *request.others):
@@ -249,7 +249,8 @@ def from_keys(
     probes: dict[ProbeRequest, Mapping[str, Any] | EvidenceError] = {}
     for request in plan.probes:
         try:
-            probes[request] = _stored_outcome(store, request, probe_keys.get(request))
+            outcome = _stored_outcome(store, request, probe_keys.get(request))
+            probes[request] = still_declared(request, outcome, plan.suite)
         except EvidenceError as error:
             probes[request] = error
     return Gathered(splits, probes, keys, probe_keys)

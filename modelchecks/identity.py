@@ -7,7 +7,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -200,7 +200,72 @@ def probe_identity(
     called = [text for text in texts if _REFERENCE.fullmatch(text)]
     own = [_own_code(name, suite.folder) for name in (request.probe, *called)]
     versions = [[package, _version(package)] for package in packages]
-    return [asdict(request), list(keys), files, asked, own, versions, code_version()]
+    code = [registry.code_digest(reference, suite.folder) for reference in request.code]
+    told = [beside(request, suite), _beside_content(request, suite), code]
+    return [asdict(request), list(keys), files, asked, own, versions, told, code_version()]
+
+
+def beside(request: ProbeRequest, suite: Suite) -> list[Any]:
+    """Return how the suite declares what a probe looks at beside its variant, as JSON values."""
+    variant = next((v for v in suite.variants if v.name == request.variant), None)
+    if variant is None or request.beside is None:
+        return []
+    if request.beside == "history":
+        return [variant.history]
+    if request.beside == "runs":
+        return [dict(run) for run in variant.runs]
+    found = companion(request, suite)
+    return [None if found is None else [found.name, variant_declaration(found)]]
+
+
+def companion(request: ProbeRequest, suite: Suite) -> Variant | None:
+    """Return the variant that a probe's own is put beside, if the suite has one that is a model.
+
+    The champion, or where `other` is asked for and the champion is the probe's own, the first other
+    variant.
+    """
+    others = [v for v in suite.variants if v.name != request.variant and v.model is not None]
+    first = [v for v in others if v.name == suite.champion]
+    if request.beside == "other":
+        first += others
+    return first[0] if first else None
+
+
+def runs_of(variant: Variant) -> tuple[Variant, ...]:
+    """Return the variant's further runs, each as a variant of its own that no suite declares."""
+    return tuple(
+        replace(variant, name=f"{variant.name}.run-{number}", weights=str(run["weights"]), runs=())
+        for number, run in enumerate(variant.runs, 1)
+    )
+
+
+def _beside_content(request: ProbeRequest, suite: Suite) -> list[Any]:
+    """Return digests of what a probe looks at beside its variant; raises EvidenceError."""
+    variant = next((v for v in suite.variants if v.name == request.variant), None)
+    if variant is None or request.beside is None:
+        return []
+    if request.beside == "runs":
+        return [variant_identity(suite, run) for run in runs_of(variant)]
+    if request.beside == "history":
+        return [] if variant.history is None else [_file_digests(suite.folder / variant.history)]
+    found = companion(request, suite)
+    return [] if found is None else [variant_identity(suite, found)]
+
+
+def _file_digests(path: Path) -> list[list[str]]:
+    """Return the digest of a file, or of all files in a folder (as TensorBoard writes one)."""
+    try:
+        files = sorted(path.rglob("*")) if path.is_dir() else [path]
+        return [
+            [file.name, hashlib.sha256(file.read_bytes()).hexdigest()]
+            for file in files
+            if not file.is_dir()
+        ]
+    except OSError as error:
+        raise EvidenceError(
+            f"history {path} cannot be read ({error.strerror or error}). Write it there, or "
+            "correct `history:`"
+        ) from error
 
 
 @lru_cache
@@ -209,6 +274,7 @@ def code_version() -> str:
     here = Path(__file__).parent
     code = hashlib.sha256()
     names = (
+        "change.py",
         "evidence.py",
         "identity.py",
         "totals.py",

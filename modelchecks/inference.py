@@ -103,6 +103,21 @@ class Model:
         other, _ = self._answer(part)
         return float((plain - other).abs().max()) <= _TOLERANCE * float(plain.abs().max())
 
+    @property
+    def device(self) -> torch.device:
+        """Where the module is."""
+        return self._device
+
+    @torch.inference_mode()
+    def logits(self, images: NDArray[Any]) -> torch.Tensor:
+        """Return logits (n, classes) on the CPU for images of one shape, batch after batch."""
+        return self._answer(images)[0]
+
+    def inputs(self, images: NDArray[Any]) -> torch.Tensor:
+        """Return what the module gets for images of one shape."""
+        placed: torch.Tensor = self._placed(self._transform(images.copy()))
+        return placed
+
     @torch.inference_mode()
     def __call__(self, batch: Batch) -> Answers:
         """Return one answer per row; raises EvidenceError where the model cannot answer."""

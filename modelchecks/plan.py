@@ -125,7 +125,7 @@ def make_plan(
             for variant in asked_of(suite, case, needs) or (None,):
                 facets.setdefault(split, set()).update(facets_of(kinds, variant))
         for probe in needs.probes:
-            probes[probe.of(case.variant)] = None
+            probes[probe.of(case.variant, suite.champion)] = None
     splits = tuple(
         SplitPlan(
             split.name,

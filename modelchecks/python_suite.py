@@ -16,6 +16,7 @@ from modelchecks.errors import Problem, did_you_mean
 from modelchecks.fields import fields_of, markers
 from modelchecks.results import DATA, Severity
 from modelchecks.suite import Sampling, Suite
+from modelchecks.variants import variant_faults
 
 
 def read_python(path: Path, data: bytes) -> tuple[Suite | None, list[Problem]]:
@@ -65,10 +66,7 @@ def faults(suite: Suite) -> Iterator[str]:
         if (split.sampling == "weights") != (split.weights is not None):
             yield f"split {split.name!r} needs `weights` with sampling 'weights', and only then"
     for variant in suite.variants:
-        if (variant.model is None) == (variant.logged is None):
-            yield f"variant {variant.name!r} needs either `model` with `weights`, or `logged`"
-        elif variant.model is not None and variant.weights is None:
-            yield f"variant {variant.name!r} needs `weights`, so that its digest is known"
+        yield from variant_faults(variant)
     if suite.policy.spending != "none" and suite.policy.ledger is None:
         yield "`spending` needs `ledger`, which counts the looks that it spends on"
     for declared in suite.checks:

@@ -263,5 +263,7 @@ def _request(item: Mapping[str, Any]) -> ProbeRequest:
     options = tuple((name, value) for name, value in item["options"])
     files = tuple(item["files"])
     asks, variant = item["asks_model"], item["variant"]
-    others = tuple(item.get("others", ()))
-    return ProbeRequest(item["probe"], item["split"], files, options, asks, variant, others)
+    # Not in the records of before.
+    more = {name: item[name] for name in ("of_champion", "beside") if name in item}
+    more |= {name: tuple(item[name]) for name in ("others", "code") if name in item}
+    return ProbeRequest(item["probe"], item["split"], files, options, asks, variant, **more)

@@ -17,6 +17,7 @@ from modelchecks.fields import INVALID, Reader, fields_of, is_null, scalars, sho
 from modelchecks.results import DATA, Location, Severity
 from modelchecks.sources import Source
 from modelchecks.suite import Compute, DeclaredCheck, Policy, Split, Suite, Variant
+from modelchecks.variants import variant_faults
 
 KEYS = (
     "suite",
@@ -199,23 +200,8 @@ class SuiteReader:
             variant = reader.build(Variant, value, f"variant {name!r}", given)
             if variant is INVALID:
                 continue
-            if (variant.model is None) == (variant.logged is None):
-                reader.report(
-                    key,
-                    f"variant {name!r} needs either `model` (with `weights`) or `logged` (a column "
-                    "of answers)",
-                )
-            elif variant.model is not None and variant.weights is None:
-                reader.report(key, f"variant {name!r} needs `weights`, so that its digest is known")
-            elif variant.model is not None and ":" not in variant.model:
-                reader.report(key, f"`model` {variant.model!r} is not `module:callable`")
-            suffix = Path(variant.weights or "").suffix.lower()
-            if suffix in (".pkl", ".pickle") and not variant.trusted:
-                reader.report(
-                    key,
-                    f"weights {variant.weights!r} are a pickle, which may run code when it loads; "
-                    "save them as .safetensors, or say `trusted: true`",
-                )
+            for said in variant_faults(variant):
+                reader.report(key, said)
             found.append(variant)
         return tuple(found)
 

@@ -240,3 +240,12 @@ def real_gate(_real_gate, tmp_path, monkeypatch):
     """
     monkeypatch.delenv("MODELCHECKS_CACHE", raising=False)
     return Path(shutil.copytree(_real_gate, tmp_path / "real"))
+
+
+@pytest.fixture
+def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A folder for models with a known fault (see `tests.planted`)."""
+    from tests.planted import Planted
+
+    monkeypatch.delenv("MODELCHECKS_CACHE", raising=False)
+    return Planted(tmp_path)

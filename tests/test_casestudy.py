@@ -20,6 +20,7 @@ from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as v2
 
 from casestudy import live
+from casestudy.copies import eight_bits
 from casestudy.environment import (
     ADJACENT,
     LIVE,
@@ -29,6 +30,7 @@ from casestudy.environment import (
     photograph,
 )
 from casestudy.prepare import obtain
+from casestudy.seeds import FURTHER, train_seeds
 from casestudy.train import (
     FIELDS,
     Recipe,
@@ -41,6 +43,7 @@ from casestudy.train import (
     train,
     train_all,
 )
+from modelchecks.load import read_suite
 from modelchecks.registry import load
 from modelchecks.sources.fashion_mnist import (
     CLASSES,
@@ -470,3 +473,43 @@ def test_schema_accepts_real_images_and_refuses_broken_ones(pool, rows):
     assert failed(_described(images / 255, labels, ids)) == {"dtype", "max"}
     assert failed(_described(images, labels, ["same"] * len(ids))) == {"id"}
     assert failed(_described(images, np.where(labels == 3, len(CLASSES), labels), ids)) == {"label"}
+
+
+# What a held-out score never shows
+
+
+def test_further_seeds_are_other_models_of_the_same_recipe(small, tmp_path):
+    files = train_seeds(small, tmp_path, further=(1, 2), say=lambda line: None)
+    assert [file.name for file in files.values()] == [
+        "baseline.seed-1.safetensors",
+        "baseline.seed-2.safetensors",
+    ]
+    first, second = (load_weights(file).classifier.weight for file in files.values())
+    assert not torch.equal(first, second)
+    said = []
+    train_seeds(small, tmp_path, further=(1, 2), say=said.append)
+    assert len(said) == 2
+    assert all("skipped" in line for line in said)
+
+
+def test_the_eight_bit_copy_is_near_the_model_and_no_copy_of_it(trained, small):
+    model = load_weights(trained / "baseline.safetensors")
+    before = predict(model, small["offline"][0])
+    copy = eight_bits(load_weights(trained / "baseline.safetensors"))
+    after = predict(copy, small["offline"][0])
+    assert not torch.equal(before, after)
+    assert float((before - after).abs().max()) < 0.05 * float(before.abs().max())
+    kernel = copy.classifier.weight
+    steps = kernel / (kernel.abs().amax(1, keepdim=True) / 127)
+    assert torch.allclose(steps, steps.round(), atol=1e-3)
+
+
+def test_the_robustness_suite_is_sound_and_asks_all_that_make_gate_expects():
+    suite, problems = read_suite(SUITES / "robustness.suite.yaml")
+    assert not problems
+    assert {declared.name for declared in suite.checks} == {
+        *("contract", "latency", "corruption", "adversarial", "search"),
+        *("stability", "training_history", "guardrail"),
+    }
+    seeds = [run["seed"] for run in suite.variants[0].runs]
+    assert seeds == [0, *FURTHER]

@@ -164,15 +164,23 @@ def test_a_value_of_the_wrong_type_is_told_in_plain_words(
 
 
 def test_the_further_runs_of_a_variant_must_be_mappings(tmp_path: Path) -> None:
-    text = HEAD + TAIL.replace("{logged: a}", "{logged: a, runs: [{seed: 1, lr: 0.1}, 5, [b]]}")
+    model = "{model: 'a:b', weights: w, runs: [{weights: r, seed: 1, lr: 0.1}, 5, [b]]}"
+    text = HEAD + TAIL.replace("{logged: a}", model)
     assert told(tmp_path, text) == [
-        "5:54 an item of `runs` must be a mapping of keys to values, not a whole number",
-        "5:57 an item of `runs` must be a mapping of keys to values, not a list",
+        "5:81 an item of `runs` must be a mapping of keys to values, not a whole number",
+        "5:84 an item of `runs` must be a mapping of keys to values, not a list",
     ]
-    twice = text.replace("5, [b]", "{a: {b: 1, b: 2}}")
-    assert told(tmp_path, twice) == ["5:65 'b' is given twice in this mapping (first in line 5)"]
+    twice = text.replace("5, [b]", "{weights: q, a: {b: 1, b: 2}}")
+    assert told(tmp_path, twice) == ["5:104 'b' is given twice in this mapping (first in line 5)"]
     suite = load_suite(write(tmp_path, text.replace(", 5, [b]", "")))
-    assert suite.variants[0].runs == ({"seed": 1, "lr": 0.1},)
+    assert suite.variants[0].runs == ({"weights": "r", "seed": 1, "lr": 0.1},)
+
+
+def test_the_further_runs_of_a_variant_need_weights_and_a_model(tmp_path: Path) -> None:
+    says = "5:{} variant 'a': each of its `runs` needs `weights`, and it a `model`"
+    for variant in ("{logged: a, runs: [{weights: r}]}", "{model: 'a:b', weights: w, runs: [{}]}"):
+        found = told(tmp_path, HEAD + TAIL.replace("{logged: a}", variant))
+        assert [line.split(" ", 1)[1] for line in found] == [says.split(" ", 1)[1]]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.stats import kendalltau, linregress, norm
 
 from modelchecks.stats import accuracy_line, rank_agreement
-from modelchecks.stats.ranking import _resampled, _tau_b
+from modelchecks.stats.ranking import _resampled, tau_b
 
 FIXED = settings(derandomize=True, deadline=None)
 
@@ -27,10 +27,10 @@ def answers(accuracies: list[float], n: int, seed: int) -> NDArray[np.bool_]:
 class TestRanks:
     @FIXED
     @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=2, max_size=12))
-    def test_tau_b_equals_scipy(self, pairs: list[tuple[int, int]]) -> None:
+    def testtau_b_equals_scipy(self, pairs: list[tuple[int, int]]) -> None:
         a, b = (np.array(side, dtype=float) for side in zip(*pairs, strict=True))
         expected = kendalltau(a, b).statistic if np.ptp(a) and np.ptp(b) else 0.0
-        assert _tau_b(a[None], b[None])[0] == pytest.approx(expected, abs=1e-12)
+        assert tau_b(a[None], b[None])[0] == pytest.approx(expected, abs=1e-12)
 
     def test_resampling_patterns_is_resampling_rows(self) -> None:
         right = answers([0.9, 0.8, 0.7, 0.6, 0.5], 400, 0)

@@ -112,12 +112,16 @@ COMMON = optional(
 )
 splits = st.builds(lambda split, common: {**split, **common}, st.one_of(*SPLITS.values()), COMMON)
 variants = st.one_of(
-    optional(
-        {"logged": words}, {"history": words, "runs": st.lists(st.dictionaries(words, words))}
-    ),
+    optional({"logged": words}, {"history": words}),
     optional(
         {"model": words.map("m:{}".format), "weights": words.map("{}.pt".format)},
-        {"transform": words | nothing, "trusted": st.booleans()},
+        {
+            "transform": words | nothing,
+            "trusted": st.booleans(),
+            "runs": st.lists(
+                st.builds(lambda tags: {**tags, "weights": "w"}, st.dictionaries(words, words))
+            ),
+        },
     ),
 )
 image = {

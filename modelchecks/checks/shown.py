@@ -5,6 +5,7 @@ The shapes are those of `report.details`. Nothing here decides anything.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from modelchecks import stats
 from modelchecks.check import Outcome, View
 from modelchecks.errors import EvidenceError
+from modelchecks.stats.estimate import Estimate
 
 MOST_CLASSES, MOST_PAIRS = 50, 100
 """How many classes, and pairs of classes, a record holds; those that changed most."""
@@ -109,4 +111,27 @@ def _class(
         "high": drop.high,
         "offline": offline,
         "live": live,
+    }
+
+
+def before_after(images: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+    """Return `counterexamples` from pictures that come in pairs, the image as it is first."""
+    return [
+        {
+            "caption": f"{before['caption']}; {after['caption']}",
+            "before": before["png"],
+            "after": after["png"],
+        }
+        for before, after in zip(images[::2], images[1::2], strict=True)
+    ]
+
+
+def on_curve(severity: float, found: Estimate) -> dict[str, float]:
+    """Return a point of `curves`."""
+    return {
+        "severity": severity,
+        "value": found.value,
+        "low": found.low,
+        "high": found.high,
+        "n": found.n,
     }

@@ -237,7 +237,7 @@ def _shown(tensor: Tensor) -> str | None:
 
 def _answers(context: ProbeContext, offline: NDArray[Any], live: NDArray[Any]) -> dict[str, Any]:
     """Return how often the model's first answer changes, and by how much its logits do."""
-    model = context.model(AS_IT_IS)
+    model = context.model(transform=AS_IT_IS)
     ids = [str(row) for row in range(len(offline))]
     before = model(Batch(ids, offline))
     try:

@@ -49,6 +49,13 @@ def pictures(context: ProbeContext, rows: Iterable[int]) -> dict[int, Picture]:
     return found
 
 
+def picture(caption: str, image: NDArray[Any]) -> dict[str, str]:
+    """Return {caption, png}, as the page shows it, of an image whose white is 1 or its type's."""
+    whole = np.iinfo(image.dtype).max if image.dtype.kind in "ui" else 1.0
+    pixels = np.rint(255 * np.clip(image / whole, 0, 1)).astype(np.uint8)
+    return {"caption": caption, "png": png(pixels) or ""}
+
+
 def png(image: NDArray[Any] | None) -> str | None:
     """Return a small PNG of an image in base64, or None where there is none to show."""
     if image is None or not image.size:

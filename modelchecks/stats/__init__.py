@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from modelchecks.stats.calibration import confidence_gap as confidence_gap
     from modelchecks.stats.calibration import debiased_l2 as debiased_l2
     from modelchecks.stats.calibration import reliability as reliability
+    from modelchecks.stats.checkpoints import CheckpointAgreement as CheckpointAgreement
+    from modelchecks.stats.checkpoints import checkpoint_agreement as checkpoint_agreement
+    from modelchecks.stats.checkpoints import optimism as optimism
+    from modelchecks.stats.checkpoints import within_noise as within_noise
     from modelchecks.stats.confusion import confusion_metric as confusion_metric
     from modelchecks.stats.difference import metric_drop as metric_drop
     from modelchecks.stats.difference import relative_drop as relative_drop
@@ -73,6 +77,8 @@ if TYPE_CHECKING:
     from modelchecks.stats.metrics import metric as metric
     from modelchecks.stats.multiplicity import benjamini_hochberg as benjamini_hochberg
     from modelchecks.stats.multiplicity import holm as holm
+    from modelchecks.stats.order import quantile as quantile
+    from modelchecks.stats.order import tail_index as tail_index
     from modelchecks.stats.paired import PairedEstimate as PairedEstimate
     from modelchecks.stats.paired import paired_gain as paired_gain
     from modelchecks.stats.power import (
@@ -89,10 +95,14 @@ if TYPE_CHECKING:
     from modelchecks.stats.reuse import alpha_spent as alpha_spent
     from modelchecks.stats.reuse import best_of_drop as best_of_drop
     from modelchecks.stats.reuse import best_of_optimism as best_of_optimism
+    from modelchecks.stats.robust import relative_loss as relative_loss
     from modelchecks.stats.roc import auroc as auroc
     from modelchecks.stats.sequential import Canary as Canary
     from modelchecks.stats.sequential import canary as canary
     from modelchecks.stats.slices import worst_group as worst_group
+    from modelchecks.stats.spread import gain_over_spread as gain_over_spread
+    from modelchecks.stats.spread import run_spread as run_spread
+    from modelchecks.stats.spread import runs_needed as runs_needed
     from modelchecks.stats.temperature import fit_temperature as fit_temperature
     from modelchecks.stats.transfer import GainTransfer as GainTransfer
     from modelchecks.stats.transfer import gain_transfer as gain_transfer
@@ -106,6 +116,7 @@ _HOME = {
     "AccuracyWindows": "windows",
     "CalibrationEstimate": "calibration",
     "Canary": "sequential",
+    "CheckpointAgreement": "checkpoints",
     "DomainAuc": "domain",
     "DriftWindows": "windows",
     "DropAttribution": "attribution",
@@ -138,6 +149,7 @@ _HOME = {
     "bounded_mean": "mean",
     "calibration_error": "calibration",
     "canary": "sequential",
+    "checkpoint_agreement": "checkpoints",
     "classwise_error": "calibration",
     "clopper_pearson": "interval",
     "clustered_proportion": "mean",
@@ -154,6 +166,7 @@ _HOME = {
     "feature_distance": "drift",
     "few_label_accuracy": "few_labels",
     "fit_temperature": "temperature",
+    "gain_over_spread": "spread",
     "gain_transfer": "transfer",
     "harmful_shift": "harm",
     "holm": "multiplicity",
@@ -170,6 +183,7 @@ _HOME = {
     "metric": "metrics",
     "metric_drop": "difference",
     "newcombe": "interval",
+    "optimism": "checkpoints",
     "paired_gain": "paired",
     "paired_labels_needed": "power",
     "permutation_p_value": "drift",
@@ -178,20 +192,26 @@ _HOME = {
     "proportion_drop": "interval",
     "proportion_gain": "transfer",
     "propose_margins": "margins",
+    "quantile": "order",
     "rank_agreement": "ranking",
     "relative_drop": "difference",
+    "relative_loss": "robust",
     "reliability": "calibration",
     "rows_needed": "distance_power",
     "rows_to_decide": "distance_power",
     "rows_to_settle": "precision",
+    "run_spread": "spread",
+    "runs_needed": "spread",
     "sampling_plan": "few_labels",
     "scaled_wasserstein": "effects",
     "stratified_accuracy": "few_labels",
+    "tail_index": "order",
     "total_variation": "distance",
     "unbounded_mean": "mean",
     "unpaired_labels_needed": "power",
     "weighted_proportion": "mean",
     "wilson": "interval",
+    "within_noise": "checkpoints",
     "worst_group": "slices",
 }
 

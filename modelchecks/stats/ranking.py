@@ -53,8 +53,8 @@ def rank_agreement(
     check_count(resamples, "resamples")
     draw = np.random.default_rng(seed)
     a, b = (_resampled(x, resamples, draw) for x in (first, second))
-    value = float(_tau_b(first.mean(0)[None], second.mean(0)[None])[0])
-    low, high = np.quantile(_tau_b(a, b), [0.025, 0.975])
+    value = float(tau_b(first.mean(0)[None], second.mean(0)[None])[0])
+    low, high = np.quantile(tau_b(a, b), [0.025, 0.975])
     best_a, best_b = (x == x.max(1, keepdims=True) for x in (a, b))
     agreed = (best_a & best_b).sum(1) / best_a.sum(1)
     return RankAgreement(
@@ -137,7 +137,7 @@ def _resampled(correct: NDArray[np.bool_], resamples: int, draw: np.random.Gener
     return np.concatenate([draw.multinomial(n, seen / n, size=k) @ rows for k in sizes])
 
 
-def _tau_b(a: Floats, b: Floats) -> Floats:
+def tau_b(a: Floats, b: Floats) -> Floats:
     """Return Kendall's tau-b of each row of a with that row of b; 0 where one is all ties."""
     one, other = np.triu_indices(a.shape[1], 1)
     da, db = np.sign(a[:, one] - a[:, other]), np.sign(b[:, one] - b[:, other])

@@ -15,6 +15,7 @@ from typing import Final
 from modelchecks.sources.fashion_mnist import SIZES, find_folder, load_pool, partition
 
 from .live import live_rows, write_live
+from .seeds import train_seeds
 from .train import train_all
 
 PACKAGE: Final = "dataset-fashion-mnist"
@@ -26,10 +27,10 @@ def prepare(
 ) -> None:
     """Make everything that the suites in `folder` read; what is there and up to date is skipped.
 
-    Writes `runs/NAME.safetensors` and `runs/NAME.history.csv` for the three variants and
-    `data/live/part-N.parquet`. `data` names a folder with Fashion-MNIST. Says on stderr what it
-    does and how long that took. Raises FileNotFoundError when the data can be neither found nor
-    fetched, ValueError when a file of it is damaged.
+    Writes `runs/NAME.safetensors` and `runs/NAME.history.csv` for the three variants and for four
+    further seeds of the baseline, and `data/live/part-N.parquet`. `data` names a folder with
+    Fashion-MNIST. Says on stderr what it does and how long that took. Raises FileNotFoundError when
+    the data can be neither found nor fetched, ValueError when a file of it is damaged.
     """
     tell = say or _say
     started = time.perf_counter()
@@ -39,6 +40,7 @@ def prepare(
     tell(f"Fashion-MNIST: {len(labels):,} images from {found}")
     splits = {name: (images[rows[name]], labels[rows[name]]) for name in SIZES}
     weights = train_all(splits, folder / "runs", seed=seed, say=say)
+    train_seeds(splits, folder / "runs", seed=seed, say=say)
     reported = live_rows(labels, rows["live_pool"])
     live = folder / "data" / "live"
     written = write_live(images, labels, reported, weights["baseline"], live)
