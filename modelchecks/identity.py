@@ -291,6 +291,7 @@ def code_version() -> str:
         "logged.py",
         "features.py",
         "inference.py",
+        "penultimate.py",
         "weights.py",
         "scan.py",
         "store.py",

@@ -19,6 +19,7 @@ from modelchecks.collect import Answers, OutOfMemoryError
 from modelchecks.errors import EvidenceError
 from modelchecks.facets import EMBEDDING, INPUTS, LOGITS
 from modelchecks.identity import Pace
+from modelchecks.penultimate import Penultimate
 from modelchecks.pixels import by_shape
 from modelchecks.sources import Batch, Samples
 from modelchecks.suite import Compute, Variant
@@ -70,7 +71,7 @@ class Model:
         self._channels_last = False
         self.set_pace(pace)
         self._outputs: int | None = None
-        self._embedding = _Embedding(self.module, variant) if EMBEDDING in wanted else None
+        self._embedding = Penultimate(self.module, variant) if EMBEDDING in wanted else None
         self._inputs: list[NDArray[np.float64]] = []
         self._kinds: Counter[str] = Counter()
 
@@ -212,57 +213,6 @@ class Model:
         if self._pace.channels_last and given.ndim == 4:
             return given.contiguous(memory_format=torch.channels_last)
         return given
-
-
-class _Embedding:
-    """Keeps the penultimate vectors (n, width) of the last forward, by hooks on the module.
-
-    By default what the last linear layer gets that gives as many numbers as there are logits; else
-    what the named layer gives, averaged over positions where it is a feature map.
-    """
-
-    def __init__(self, module: torch.nn.Module, variant: Variant) -> None:
-        self.found: torch.Tensor | None = None
-        self.absent = ""
-        self._linear: list[tuple[torch.Tensor, torch.Tensor]] = []
-        self._named = variant.embedding
-        if self._named == "none":
-            self.absent = f"variant {variant.name!r} says `embedding: none`"
-        elif self._named is not None:
-            layers = dict(module.named_modules())
-            if self._named not in layers:
-                raise EvidenceError(
-                    f"variant {variant.name!r} has no layer {self._named!r}, which `embedding:` "
-                    f"names; it has {', '.join(filter(None, list(layers)[:40]))}"
-                )
-            layers[self._named].register_forward_hook(self._keep_output)
-        else:
-            self.absent = (
-                f"variant {variant.name!r}: its logits come from no linear layer, so its embedding "
-                "is unknown; name the layer with `embedding:`"
-            )
-            for layer in module.modules():
-                if isinstance(layer, torch.nn.Linear):
-                    layer.register_forward_hook(self._keep_input)
-
-    def _keep_output(self, layer: torch.nn.Module, inputs: Any, output: Any) -> None:
-        self.found = _vectors(output) if isinstance(output, torch.Tensor) else None
-
-    def _keep_input(self, layer: torch.nn.Module, inputs: Any, output: torch.Tensor) -> None:
-        self._linear.append((inputs[0], output))
-
-    def settle(self, logits: torch.Tensor) -> None:
-        """Find, after a forward, the vectors that its logits were made of."""
-        if self._named is None:
-            like = [vectors for vectors, output in self._linear if output.shape == logits.shape]
-            self.found = _vectors(like[-1]) if like else None
-            self._linear.clear()
-
-
-def _vectors(tensor: torch.Tensor) -> torch.Tensor:
-    if tensor.ndim == 4:
-        tensor = tensor.mean(dim=(2, 3))
-    return tensor.flatten(1).float().cpu()
 
 
 def _filled(

@@ -8,7 +8,8 @@ import torch
 
 from modelchecks.checks.adversarial import Adversarial
 from modelchecks.probes.attack import Target, fgsm, pgd
-from modelchecks.report.details import counterexamples, curves
+from modelchecks.report.details import curves
+from modelchecks.report.pictures import counterexamples
 from tests.planted import SIDE, Planted
 
 N = 400

@@ -9,7 +9,8 @@ from modelchecks.change import KINDS, Change
 from modelchecks.checks.corruption import Corruption
 from modelchecks.errors import EvidenceError
 from modelchecks.probes.environment import BATTERY, battery, changed
-from modelchecks.report.details import counterexamples, curves
+from modelchecks.report.details import curves
+from modelchecks.report.pictures import counterexamples
 from tests.planted import SIDE, Planted
 
 

@@ -15,10 +15,10 @@ from tests.planted import SIDE, Planted
 SLOW = '''
 
 class Slow(Linear):
-    """Does its work fifty times."""
+    """Does its work five hundred times."""
 
     def forward(self, x):
-        for _ in range(50):
+        for _ in range(500):
             answer = super().forward(x)
         return answer
 

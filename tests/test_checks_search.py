@@ -16,7 +16,7 @@ from modelchecks import load_suite, run_suite
 from modelchecks.change import COMMON, Change
 from modelchecks.checks.search import Search
 from modelchecks.probes.strategies import smallest
-from modelchecks.report.details import counterexamples
+from modelchecks.report.pictures import counterexamples
 from modelchecks.results import Result
 from tests.planted import SIDE, Planted
 

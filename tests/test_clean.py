@@ -154,9 +154,10 @@ def context(images, found: dict[str, Evidence], split: str) -> ProbeContext:
         suite,
         evidence,
         lambda: samples,
-        lambda transform=None: None,
+        lambda of=None, *, transform=None: None,
         lambda facet, shard=None: iter([columns]),
         lambda other: context(images, found, other),
+        Path("none"),
     )
 
 

@@ -205,6 +205,9 @@ def test_a_waived_failure_is_approved_by_name_and_stays_a_failure_everywhere(ben
     waived = next(result["waived"] for result in written["results"] if result["case"] == BAD)
     assert waived == {"owner": "anna", "reason": "told", "until": "2999-12-31"}
     for name in FORMATS:
+        if name in ("png", "svg", "badge"):
+            # The picture is of accuracies; the badge is below.
+            continue
         text = render(run, name).replace("\\", "")
         assert "waived" in text.lower()
         assert "2999-12-31" in text

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from modelchecks.report import details
+from modelchecks.report import details, shapes
 from modelchecks.report.figures import charts
 from modelchecks.report.figures.gallery import (
     Gallery,
@@ -136,17 +136,37 @@ def picture(results: Sequence[Result], first: Result) -> Spec | None:
     return charts.against_limit(PAGE, rows, Axis(title), at, name)
 
 
-def _bounds(recorded: Any, point: details.Point, unit: Unit) -> dict[str, float]:
+def _bounds(recorded: Any, point: shapes.Point, unit: Unit) -> dict[str, float]:
     """Return the decision bounds of an estimate, or its value where it has none."""
-    ends = [details.number(recorded.get(name)) for name in ("lower_bound", "upper_bound")]
+    ends = [shapes.number(recorded.get(name)) for name in ("lower_bound", "upper_bound")]
     low, high = (point.value if end is None else end for end in ends)
     return {"b1": unit.scaled(low), "b2": unit.scaled(high)}
 
 
 def further(result: Result) -> str:
     """Return the details that have no place of their own on the page, as JSON, cut if long."""
-    rest = details.rest(result.details)
+    rest = _rest(result.details)
     if not rest:
         return ""
     text = json.dumps(rest, indent=1, ensure_ascii=False)
     return text if len(text) <= MOST_RECORD else text[:MOST_RECORD] + "\n… the rest is in run.json"
+
+
+def _rest(recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what has no place of its own on the page."""
+    found = {key: value for key, value in recorded.items() if key not in details.DRAWN}
+    for key in ("offline", "live", "features"):
+        told = recorded.get(key)
+        if not isinstance(told, Mapping) or "value" in told:
+            continue
+        # Of these only some is drawn.
+        kept = {name: _lean(value) for name, value in told.items() if name != "reliability"}
+        if kept := {name: value for name, value in kept.items() if value not in ({}, None)}:
+            found[key] = kept
+    return found
+
+
+def _lean(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    return {name: item for name, item in value.items() if name != "shape"}

@@ -42,14 +42,21 @@ what can be drawn, in the order recorded.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import math
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from modelchecks.report.shapes import (
+    Details,
+    Point,
+    floats,
+    is_list,
+    is_map,
+    mappings,
+    members,
+    number,
+    point,
+)
 from modelchecks.results import Result
 
 DRAWN = frozenset(
@@ -62,23 +69,8 @@ DRAWN = frozenset(
 )
 """The keys that have a place of their own on the page."""
 
-Details = Mapping[str, Any]
 ATTACK = "eps of the attack"
 """What the curve of an attack is drawn over."""
-_PNG = b"\x89PNG\r\n\x1a\n"
-_ADDRESS = "data:image/png;base64,"
-_TURNED = re.compile(r"(.*) (before|after): (.*)", re.DOTALL)
-"""How a caption says that its image is one half of a counter-example."""
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """A number with what is known of its uncertainty."""
-
-    value: float
-    low: float | None = None
-    high: float | None = None
-    n: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,41 +130,10 @@ class Confusion:
     live: float
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
-    """A picture in base64, checked to be a PNG, with its caption and, perhaps, its original."""
-
-    caption: str
-    png: str
-    before: str | None = None
-
-
-def point(value: Any) -> Point | None:
-    """Return an estimate, or anything with a `value`, as a point."""
-    if not isinstance(value, Mapping):
-        return None
-    found = number(value.get("value"))
-    if found is None:
-        return None
-    n = value.get("n")
-    count = n if isinstance(n, int) and not isinstance(n, bool) and n > 0 else None
-    return Point(found, number(value.get("low")), number(value.get("high")), count)
-
-
 def observed(result: Result) -> Point | None:
     """Return a result's estimate as a point."""
     found = result.estimate
     return None if found is None else Point(found.value, found.low, found.high, found.n)
-
-
-def number(value: Any) -> float | None:
-    """Return a finite number, or None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        return float(value) if math.isfinite(value) else None
-    except OverflowError:
-        return None
 
 
 def pair(details: Details) -> tuple[Point, Point] | None:
@@ -183,7 +144,7 @@ def pair(details: Details) -> tuple[Point, Point] | None:
 
 def sides(details: Details) -> tuple[str, str]:
     """Return what the two sides of a comparison are called."""
-    names = dict(_items(details, "splits"))
+    names = dict(members(details, "splits"))
     before, after = (str(names.get(side, side)) for side in ("reference", "current"))
     return (before, after) if before != after else ("reference", "current")
 
@@ -196,19 +157,19 @@ def effects(details: Details) -> dict[str, Point]:
 
 def recorded(details: Details) -> dict[str, Any]:
     """Return the effects as they were recorded."""
-    told = [*_items(details, "effects"), *_items(details, "gaps")]
+    told = [*members(details, "effects"), *members(details, "gaps")]
     return {str(name): value for name, value in told}
 
 
 def per_class(details: Details) -> list[Group]:
     """Return the classes."""
-    return [group for row in _rows(details.get("per_class")) if (group := _group(row))]
+    return [group for row in mappings(details.get("per_class")) if (group := _group(row))]
 
 
 def groups(details: Details) -> list[Group]:
     """Return the slices, in either of their shapes."""
-    found = [group for row in _rows(details.get("groups")) if (group := _group(row))]
-    for name, row in _items(details, "slices"):
+    found = [group for row in mappings(details.get("groups")) if (group := _group(row))]
+    for name, row in members(details, "slices"):
         drop = point(row.get("drop", row)) if isinstance(row, Mapping) else None
         if drop is not None:
             found.append(Group(str(name), drop, _status(row)))
@@ -239,7 +200,7 @@ def reliability(details: Details) -> dict[str, list[Bin]]:
     found = {}
     for split, rows in sides.items():
         bins = []
-        for row in _rows(rows):
+        for row in mappings(rows):
             confidence = number(row.get("confidence"))
             accuracy = point({**row, "value": row.get("accuracy")})
             if confidence is not None and accuracy is not None:
@@ -252,7 +213,7 @@ def reliability(details: Details) -> dict[str, list[Bin]]:
 def shares(details: Details) -> list[Shares]:
     """Return the classes' shares."""
     found = []
-    for name, row in _items(details, "shares"):
+    for name, row in members(details, "shares"):
         if isinstance(row, Mapping):
             before, after = number(row.get("reference")), number(row.get("current"))
             if before is not None and after is not None:
@@ -263,10 +224,10 @@ def shares(details: Details) -> list[Shares]:
 def distributions(details: Details) -> list[Distribution]:
     """Return the histograms."""
     found = []
-    for name, row in [*_items(details, "distributions"), *_shapes(details)]:
+    for name, row in [*members(details, "distributions"), *_shapes(details)]:
         if not isinstance(row, Mapping):
             continue
-        edges, before, after = (_numbers(row.get(k)) for k in ("edges", "reference", "current"))
+        edges, before, after = (floats(row.get(k)) for k in ("edges", "reference", "current"))
         if before and len(edges) == len(before) + 1 == len(after) + 1:
             bins = tuple(zip(edges, edges[1:], before, after, strict=False))
             found.append(Distribution(str(name), bins))
@@ -278,8 +239,8 @@ def categories(details: Details) -> dict[str, list[Shares]]:
     found = {}
     for name, row in _shapes(details):
         named: Any = row.get("categories") if isinstance(row, Mapping) else None
-        before, after = (_numbers(row.get(k)) if named else [] for k in ("reference", "current"))
-        if _is_list(named) and before and len(named) == len(before) == len(after):
+        before, after = (floats(row.get(k)) if named else [] for k in ("reference", "current"))
+        if is_list(named) and before and len(named) == len(before) == len(after):
             rows = zip(named, before, after, strict=True)
             found[name] = [Shares(str(value), *shares) for value, *shares in rows]
     return found
@@ -287,14 +248,14 @@ def categories(details: Details) -> dict[str, list[Shares]]:
 
 def _shapes(details: Details) -> list[tuple[str, Any]]:
     """Return what each property, and the case as a whole, looks like on both sides."""
-    told = [(str(n), v.get("shape")) for n, v in _items(details, "features") if _is_map(v)]
+    told = [(str(n), v.get("shape")) for n, v in members(details, "features") if is_map(v)]
     return [*told, ("value", details["shape"])] if "shape" in details else told
 
 
 def waterfall(details: Details) -> list[Step]:
     """Return the way from offline to live accuracy, nothing if any step of it is not whole."""
     found = []
-    for row in _rows(details.get("waterfall")):
+    for row in mappings(details.get("waterfall")):
         level, name = number(row.get("accuracy")), str(row.get("step", ""))
         start, end = (number(row.get(key)) for key in ("from", "to"))
         change = point({**row, "value": row.get("change")})
@@ -310,10 +271,10 @@ def waterfall(details: Details) -> list[Step]:
 def parts(details: Details) -> list[tuple[str, Point, str]]:
     """Return the part that each property has in a drop, and its medians on both sides."""
     found = []
-    for name, row in _items(details, "features"):
+    for name, row in members(details, "features"):
         part = point(row)
         if part is not None:
-            medians = _numbers(row.get("median"))
+            medians = floats(row.get("median"))
             said = " → ".join(f"{median:.4g}" for median in medians)
             found.append((str(name), part, said))
     return found
@@ -322,7 +283,7 @@ def parts(details: Details) -> list[tuple[str, Point, str]]:
 def confusions(details: Details) -> list[Confusion]:
     """Return the cells of the confusion matrices."""
     found = []
-    for row in _rows(details.get("confusions")):
+    for row in mappings(details.get("confusions")):
         before, after = number(row.get("offline")), number(row.get("live"))
         if before is not None and after is not None and {"label", "predicted"} <= set(row):
             found.append(Confusion(str(row["label"]), str(row["predicted"]), before, after))
@@ -332,18 +293,18 @@ def confusions(details: Details) -> list[Confusion]:
 def order(details: Details) -> list[str]:
     """Return the classes in the order in which they are to stand, if it is recorded."""
     found = details.get("classes")
-    return [str(name) for name in found or ()] if _is_list(found) else []
+    return [str(name) for name in found or ()] if is_list(found) else []
 
 
 def series(details: Details) -> dict[str, list[tuple[str, Point]]]:
     """Return the windows as (when, value) of each line; a line alone has no name."""
     found: dict[str, list[tuple[str, Point]]] = {}
-    for place, row in enumerate(_rows(details.get("series")), start=1):
+    for place, row in enumerate(mappings(details.get("series")), start=1):
         at = str(row.get("at", row.get("window", place)))
         lines = {"": point(row.get("drop")) if "drop" in row else point(row)}
-        for name, told in _items(row, "distances"):
+        for name, told in members(row, "distances"):
             # The bounds that decide follow the interval.
-            numbers = told if _is_list(told) else ()
+            numbers = told if is_list(told) else ()
             named = dict(zip(("value", "low", "high"), numbers, strict=False))
             lines[str(name)] = point({**named, "n": row.get("rows")})
         for name, p in lines.items():
@@ -354,16 +315,16 @@ def series(details: Details) -> dict[str, list[tuple[str, Point]]]:
 
 def silent(details: Details) -> int:
     """Return how many windows have rows of which none has a label."""
-    told = list(_rows(details.get("series")))
+    told = list(mappings(details.get("series")))
     return sum(row.get("labels") == 0 and (number(row.get("rows")) or 0) > 0 for row in told)
 
 
 def curves(details: Details) -> dict[str, list[tuple[float, Point]]]:
     """Return for each perturbation (severity, value)."""
     found = {}
-    for name, rows in [*_items(details, "curves"), (ATTACK, details.get("curve"))]:
+    for name, rows in [*members(details, "curves"), (ATTACK, details.get("curve"))]:
         line = []
-        for row in _rows(rows):
+        for row in mappings(rows):
             severity = number(row.get("severity", row.get("eps")))
             value = point(row.get("accuracy", row))
             if severity is not None and value is not None:
@@ -376,101 +337,9 @@ def curves(details: Details) -> dict[str, list[tuple[float, Point]]]:
 def embedding(details: Details) -> dict[str, list[tuple[float, float]]]:
     """Return the points by split."""
     found = {}
-    for split, rows in _items(details, "embedding"):
-        pairs = [_numbers(row) for row in rows] if _is_list(rows) else []
+    for split, rows in members(details, "embedding"):
+        pairs = [floats(row) for row in rows] if is_list(rows) else []
         places = [(place[0], place[1]) for place in pairs if len(place) == 2]
         if places:
             found[str(split)] = places
     return found
-
-
-def images(details: Details) -> list[Image]:
-    """Return the images that are really PNG, but for the halves of counter-examples."""
-    return [image for image in _paired(details) if image.before is None]
-
-
-def _paired(details: Details) -> list[Image]:
-    """Return the images; where one shows a row before and the next after, both as one."""
-    told = [*_rows(details.get("images")), *_rows(details.get("pictures"))]
-    found: list[Image] = []
-    for row in told:
-        png = _png(row.get("png", row.get("picture")))
-        if png is None:
-            continue
-        image = Image(str(row.get("caption", "")), png)
-        after = _TURNED.fullmatch(image.caption)
-        before = _TURNED.fullmatch(found[-1].caption) if found else None
-        if after and before and (before[2], after[2], before[1]) == ("before", "after", after[1]):
-            caption = f"{after[1]}: {before[3]} → {after[3]}"
-            found[-1] = Image(caption, image.png, found[-1].png)
-        else:
-            found.append(image)
-    return found
-
-
-def counterexamples(details: Details) -> list[Image]:
-    """Return the smallest inputs that a search found, with their originals."""
-    found = [image for image in _paired(details) if image.before is not None]
-    for row in _rows(details.get("counterexamples")):
-        png = _png(row.get("after", row.get("png")))
-        if png is not None:
-            told = [str(row.get("caption", ""))]
-            told += [f"{name} {value}" for name, value in _items(row, "parameters")]
-            caption = ", ".join(filter(None, told))
-            found.append(Image(caption, png, _png(row.get("before"))))
-    return found
-
-
-def _png(text: Any) -> str | None:
-    """Return base64 that is a PNG and nothing else, ready for a data address."""
-    if isinstance(text, str):
-        text = text.removeprefix(_ADDRESS)
-    try:
-        data = base64.b64decode(text, validate=True)
-    except (TypeError, ValueError, binascii.Error):
-        return None
-    return base64.b64encode(data).decode("ascii") if data.startswith(_PNG) else None
-
-
-def rest(details: Details) -> dict[str, Any]:
-    """Return what has no place of its own on the page."""
-    found = {key: value for key, value in details.items() if key not in DRAWN}
-    for key in ("offline", "live", "features"):
-        told = details.get(key)
-        if not isinstance(told, Mapping) or "value" in told:
-            continue
-        # Of these only some is drawn.
-        kept = {name: _lean(value) for name, value in told.items() if name != "reliability"}
-        if kept := {name: value for name, value in kept.items() if value not in ({}, None)}:
-            found[key] = kept
-    return found
-
-
-def _lean(value: Any) -> Any:
-    if not isinstance(value, Mapping):
-        return value
-    return {name: item for name, item in value.items() if name != "shape"}
-
-
-def _is_map(value: Any) -> bool:
-    return isinstance(value, Mapping)
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
-
-
-def _rows(value: Any) -> Iterator[Details]:
-    if _is_list(value):
-        yield from (row for row in value if isinstance(row, Mapping))
-
-
-def _items(details: Details, key: str) -> list[tuple[Any, Any]]:
-    found = details.get(key)
-    return list(found.items()) if isinstance(found, Mapping) else []
-
-
-def _numbers(value: Any) -> list[float]:
-    """Return a list of numbers; empty if any is none."""
-    found = [number(item) for item in value] if _is_list(value) else []
-    return [] if None in found else [item for item in found if item is not None]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from modelchecks.report.details import Point
 from modelchecks.report.figures import charts
 from modelchecks.report.figures.gallery import Cell, Figure, Gallery, Section, full, told
 from modelchecks.report.figures.grammar import PAGE, Axis
 from modelchecks.report.numbers import Unit
+from modelchecks.report.shapes import Point
 
 if TYPE_CHECKING:
     from modelchecks.archive import PastEstimate, PastRun

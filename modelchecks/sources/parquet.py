@@ -270,7 +270,11 @@ def _labels(column: pa.ChunkedArray, file: Path, name: str) -> Any:
         return _one_hot(column.to_pylist(), file, name)
     if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
         raise EvidenceError(f"{file}: label column {name!r} is {kind}, not an id or a name")
-    values = column.to_numpy().astype(np.float64)
+    # pyarrow's own way to numpy loads pandas, which is much for the few rows that a report shows.
+    few = len(column) <= 100
+    values = (
+        np.array(column.to_pylist(), np.float64) if few else column.to_numpy().astype(np.float64)
+    )
     whole = np.where(np.isnan(values), -1, values)
     # 2^31: beyond that it is no class id, and soon no exact number.
     wrong = (whole != np.floor(whole)) | (whole >= 2**31) | (values < 0)

@@ -111,7 +111,8 @@ def complete(shell, line, **environment):
 def test_commands_checks_variants_and_cases_are_completed(bench, shell):
     bench.suite()
     assert complete(shell, "modelchecks exp") == ["explain"]
-    assert complete(shell, "modelchecks explain accuracy_") == ["accuracy_drop", "accuracy_floor"]
+    found = complete(shell, "modelchecks explain accuracy_")
+    assert found == ["accuracy_drop", "accuracy_floor", "accuracy_windows"]
     assert complete(shell, "modelchecks gate live.suite.yaml --variant ") == ["good", "bad"]
     assert complete(shell, "modelchecks waive live.suite.yaml ") == [
         "accuracy_drop[good]",

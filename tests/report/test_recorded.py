@@ -6,7 +6,7 @@ import made_runs
 import pytest
 import recorded
 
-from modelchecks.report import cards, details, page
+from modelchecks.report import cards, details, page, pictures
 from modelchecks.report.figures import sections
 from modelchecks.report.figures.gallery import Gallery
 from modelchecks.report.numbers import limit_at, limit_text, unit_of
@@ -77,14 +77,14 @@ def test_curves_of_severity(figures):
 
 
 def test_before_and_after_are_one_counterexample(run):
-    found = details.counterexamples(recorded.search())
+    found = pictures.counterexamples(recorded.search())
     assert [image.caption for image in found] == [
         "r1: Coat, 87 % → Shirt, 87 %",
         "r2: Bag, 87 % → Coat, 87 %",
     ]
     assert found[0].before == recorded.picture(0, "before")
     assert found[0].png == recorded.picture(0, "after")
-    assert details.images(recorded.search()) == []
+    assert pictures.images(recorded.search()) == []
     by_key = {s.key: s for s in sections(run, Gallery())}
     assert [f.title for f in by_key["counterexamples"].figures] == [
         "baseline: search",
@@ -93,8 +93,8 @@ def test_before_and_after_are_one_counterexample(run):
     # A half alone, or halves of different rows, are images like any other.
     halves = recorded.search()["images"]
     alone = {"images": [halves[0], halves[3]]}
-    assert details.counterexamples(alone) == []
-    assert len(details.images(alone)) == 2
+    assert pictures.counterexamples(alone) == []
+    assert len(pictures.images(alone)) == 2
 
 
 def test_rows_that_a_check_names_are_shown(run):
@@ -105,7 +105,7 @@ def test_rows_that_a_check_names_are_shown(run):
         "data: schema": ["live fm-1"],
     }
     svg = {"pictures": [{"caption": "x", "picture": "data:image/svg+xml;base64,PHN2Zz4="}]}
-    assert details.images(svg) == []
+    assert pictures.images(svg) == []
 
 
 def test_shapes_of_properties(figures):

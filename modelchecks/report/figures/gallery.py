@@ -6,16 +6,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from modelchecks.report.details import Image, Point
 from modelchecks.report.figures.draw import CannotDrawError, svg
 from modelchecks.report.figures.grammar import Spec
 from modelchecks.report.numbers import NONE, Unit
+from modelchecks.report.pictures import Image
+from modelchecks.report.shapes import Point
 from modelchecks.results import Result
 
 MOST_FIGURES, MOST_ROWS, MOST_POINTS = 120, 20, 200
 """What one page holds; what is beyond it is told, and stands in run.json."""
-MOST_IMAGE_TEXT = 500_000
-"""Characters of base64 that one page holds."""
+MOST_TEXT, MOST_IMAGE_TEXT = 650_000, 350_000
+"""Characters of figures with their tables, and of base64, that one page holds."""
+_CELL = 60
+"""Characters of a cell's markup."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,7 @@ class Gallery:
     """Draws figures until a page is full, and counts what is left out."""
 
     drawn: int = 0
+    text: int = 0
     left_out: int = 0
     base64: int = 0
 
@@ -63,9 +67,11 @@ class Gallery:
         """Return a picture with inner ids of its own, or None where it cannot be drawn."""
         self.drawn += 1
         try:
-            return svg(spec, f"p{self.drawn}", label)
+            picture = svg(spec, f"p{self.drawn}", label)
         except CannotDrawError:
             return None
+        self.text += len(picture)
+        return picture
 
     def figure(
         self,
@@ -77,11 +83,12 @@ class Gallery:
         note: str = "",
     ) -> list[Figure]:
         """Return the figure, or nothing where the page is full."""
-        if self.drawn >= MOST_FIGURES:
+        if self.drawn >= MOST_FIGURES or self.text >= MOST_TEXT:
             self.left_out += 1
             return []
         drawn = self.picture(spec, title)
         table = tuple(tuple(row) for row in rows)
+        self.text += sum(_CELL + len(cell.text) for row in table for cell in row)
         return [Figure(title, declared(result), drawn, tuple(head), table, note)]
 
     def images(self, found: Sequence[Image]) -> tuple[Image, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from modelchecks.report import details
-from modelchecks.report.details import Group, Point
+from modelchecks.report.details import Group
 from modelchecks.report.figures import charts
 from modelchecks.report.figures.gallery import (
     Cell,
@@ -23,6 +23,7 @@ from modelchecks.report.figures.gallery import (
 )
 from modelchecks.report.figures.grammar import PAGE, Axis, Palette, Spec, span
 from modelchecks.report.numbers import NONE, Unit, unit_of
+from modelchecks.report.shapes import Point
 from modelchecks.results import Result, Run
 
 _PERCENT, _POINTS = Unit("%"), Unit("pp")

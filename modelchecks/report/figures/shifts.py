@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from modelchecks.report import details
+from modelchecks.report import details, pictures
 from modelchecks.report.figures import charts
 from modelchecks.report.figures.gallery import (
     MOST_POINTS,
@@ -158,15 +158,15 @@ def severity(run: Run, gallery: Gallery) -> list[Figure]:
 
 def counterexamples(result: Result, gallery: Gallery) -> list[Figure]:
     """Return the smallest inputs found, beside their originals."""
-    return _images(result, gallery, details.counterexamples(result.details))
+    return _images(result, gallery, pictures.counterexamples(result.details))
 
 
 def images(result: Result, gallery: Gallery) -> list[Figure]:
     """Return the images of the rows that a result tells of."""
-    return _images(result, gallery, details.images(result.details))
+    return _images(result, gallery, pictures.images(result.details))
 
 
-def _images(result: Result, gallery: Gallery, found: list[details.Image]) -> list[Figure]:
+def _images(result: Result, gallery: Gallery, found: list[pictures.Image]) -> list[Figure]:
     if not found:
         return []
     kept = gallery.images(found)
