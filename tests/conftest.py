@@ -12,6 +12,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import settings
+
+# A machine may be busy: no test is about seconds.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 SUITES = Path(__file__).resolve().parent.parent / "suites"
 
