@@ -85,6 +85,9 @@ def unit_of(result: Result) -> Unit:
         return Unit(told[:12])
     if "max_loss" in result.threshold and result.check.rpartition(":")[2] in _RELATIVE:
         return Unit("%")
+    if "max_effect" in result.threshold:
+        # A distance, whatever is also asked of what it costs.
+        return Unit()
     # Some other metric may be no share.
     known = _ALWAYS if "metric" in result.details else _UNITS
     return next((Unit(_UNITS[name]) for name in result.threshold if name in known), Unit())

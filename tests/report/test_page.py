@@ -15,6 +15,7 @@ import recorded
 from modelchecks.report import details, page, pictures, record, shapes
 from modelchecks.report.figures import draw, sections
 from modelchecks.report.figures.gallery import MOST_FIGURES, Gallery
+from modelchecks.report.numbers import Unit, unit_of
 from modelchecks.results import Waived
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
@@ -88,6 +89,12 @@ def test_each_finding_has_what_a_reader_asks_for(whole):
     drop = text[text.index("<h3 #card-1>") :]
     assert "Claim: It falls by no more than max_drop ." in drop
     assert "Statistic: made." in drop
+
+
+def test_a_distance_has_no_unit_though_its_harm_is_limited_in_points():
+    drift = made_runs.result("drift[data]", threshold={"max_effect": 0.1, "max_drop": 0.05})
+    assert unit_of(drift) == Unit()
+    assert unit_of(replace(drift, threshold={"max_drop": 0.05})) == Unit("pp")
 
 
 def test_waivers_stand_where_they_are(whole):
