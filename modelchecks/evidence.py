@@ -217,13 +217,13 @@ class Evidence:
                 raise EvidenceError(self.failures[failed])
         if column.startswith(("feature:", "image:")):
             self._readable()
-        rows = self.rows.labelled() if labelled else self.rows.uniform()
-        if column not in rows.columns:
-            have = ", ".join(sorted(rows.columns))
+        if column not in self.rows.columns:
+            have = ", ".join(sorted(self.rows.columns))
             raise EvidenceError(
                 f"split {self.split!r} has no column {column!r} in its evidence; it has {have}"
             )
-        found = rows.columns[column].view()
+        # This column alone: a copy of all of them for each would cost more than many checks.
+        found = self.rows.columns[column][self.rows.places(labelled=labelled)].view()
         # What one check did to it, the next would judge.
         found.flags.writeable = False
         return found

@@ -137,11 +137,17 @@ class Rows:
 
     def uniform(self) -> Rows:
         """Return the rows that are a random sample of all, labelled or not; at most `limit`."""
-        return self._rows(np.arange(min(len(self), self.limit)))
+        return self._rows(self.places())
 
     def labelled(self) -> Rows:
         """Return the rows that are a random sample of the labelled ones; at most `limit`."""
-        return self._rows(np.flatnonzero(self._labelled()))
+        return self._rows(self.places(labelled=True))
+
+    def places(self, *, labelled: bool = False) -> NDArray[np.int64]:
+        """Return where the rows of `uniform` stand, or those of `labelled`."""
+        if labelled:
+            return np.flatnonzero(self._labelled())
+        return np.arange(min(len(self), self.limit))
 
     def ceilings(self) -> dict[bool, np.uint64]:
         """Return the priority above which no further row, labelled or not, can enter the sample."""

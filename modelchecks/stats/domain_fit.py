@@ -84,14 +84,12 @@ def _solutions(
     within, apart = (cov_a + cov_b) / 2, mean_b - mean_a
     found = []
     for used in groups:
-        values, vectors = np.linalg.eigh(within[:used, :used])
-        values = np.maximum(values, 0)
-        along = vectors.T @ apart[:used]
+        spread, gap = within[:used, :used], apart[:used]
+        scale = max(float(np.trace(spread)) / used, 1e-12)
         for ridge in sorted(RIDGES, reverse=True):
-            held = values + ridge * max(values.mean(), 1e-12)
-            inner = along / held
-            length = np.sqrt(max(float((values * inner**2).sum()), 1e-30))
+            inner = np.linalg.solve(spread + ridge * scale * np.eye(used), gap)
+            length = np.sqrt(max(float(inner @ spread @ inner), 1e-30))
             direction = np.zeros(groups[-1])
-            direction[:used] = vectors @ inner / length
+            direction[:used] = inner / length
             found.append(direction)
     return np.array(found)
