@@ -37,6 +37,8 @@ PERMUTATIONS = 199
 EXTREMES = 12
 """Rows of either side that are named: enough for a strip of images."""
 DIRECTIONS = 10
+DRAWN = 200
+"""Rows of either side on the map; a sample is in random order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +134,7 @@ class EmbeddingDrift:
                 "properties": properties,
                 "directions": _directions(area),
                 "together": area.together,
+                **_map(area, (self.reference, before), (self.current, now)),
                 "current_least_like_reference": _extremes(sides[1], area.score_current, 1),
                 "reference_least_like_current": _extremes(sides[0], area.score_reference, -1),
             },
@@ -207,6 +210,33 @@ def _directions(area: DomainAuc) -> list[dict[str, Any]]:
         }
         for i in order
     ]
+
+
+def _map(
+    area: DomainAuc, *sides: tuple[str, NDArray[np.float32]]
+) -> dict[str, dict[str, list[list[float]]]]:
+    """Return a map of some rows: the score that tells the sides apart, and what varies most beside.
+
+    Nothing where the rows have no score, as when they were read in blocks.
+    """
+    scores = [area.score_reference, area.score_current]
+    if any(score is None for score in scores):
+        return {}
+    x = np.concatenate(
+        [np.asarray(score[:DRAWN], np.float64) for score in scores if score is not None]
+    )
+    rows = np.concatenate([embedding[:DRAWN] for _, embedding in sides]).astype(np.float64)
+    rows -= rows.mean(axis=0)
+    along = x - x.mean()
+    if along.any():
+        # What goes along with the score is on the other axis already.
+        rows -= np.outer(along, along @ rows) / (along @ along)
+    left, singular, _ = np.linalg.svd(rows, full_matrices=False)
+    y = left[:, 0] * singular[0]
+    y *= -1 if y[np.argmax(np.abs(y))] < 0 else 1
+    places = [[float(f"{a:.4g}"), float(f"{b:.4g}")] for a, b in zip(x, y, strict=True)]
+    first = min(DRAWN, len(sides[0][1]))
+    return {"embedding": {sides[0][0]: places[:first], sides[1][0]: places[first:]}}
 
 
 def _kernel(test: KernelTest) -> dict[str, Any]:
