@@ -140,6 +140,18 @@ class TestEmbedding:
         assert outcome.details["directions"][0]["column"] == 0
         assert outcome.details["properties"]["brightness"]["along_score"] > 0.5
 
+    def test_the_map_tells_the_sides_apart_along_the_score(self):
+        outcome = embedding(cloud(1, 300), cloud(2, 150, shift=1.5))
+        drawn = outcome.details["embedding"]
+        before, now = (np.array(drawn[split]) for split in ("offline", "live"))
+        assert before.shape == (200, 2)
+        assert now.shape == (150, 2)
+        assert now[:, 0].mean() - before[:, 0].mean() > before[:, 0].std()
+        both = np.concatenate([before, now])
+        # The other axis shows what the score does not.
+        assert abs(np.corrcoef(both.T)[0, 1]) < 0.01
+        assert both[:, 1].std() > 0.5
+
     def test_the_area_decides_not_the_p_value(self):
         # Significant and small: a shift of .2 sd in one of 4 columns at 2,000 rows.
         outcome = embedding(cloud(1, 2000, width=4), cloud(2, 2000, width=4, shift=0.2))
