@@ -43,8 +43,8 @@ class ProbeRequest:
     `options` (name, JSON scalar) pairs configure it. One that `asks_model` is asked once for each
     variant that the check judges, or once for the champion with `of_champion`; the plan fills in
     `variant`. `beside` names what else of the suite its outcome depends on: the `champion`, some
-    `other` variant, or the variant's further `runs` or training `history`; `code` is
-    `module:attribute` references that it calls.
+    `other` variant, or the variant's further `runs` or training `history`. An option that reads
+    `module:attribute` is code that it calls, and part of its key too.
     """
 
     probe: str
@@ -56,7 +56,6 @@ class ProbeRequest:
     others: tuple[str, ...] = ()
     of_champion: bool = False
     beside: Beside | None = None
-    code: tuple[str, ...] = ()
 
     def of(self, variant: str | None, champion: str | None = None) -> ProbeRequest:
         """Return the request as it is asked for a case of that variant."""

@@ -159,7 +159,7 @@ def _halve(job: Job, error: OutOfMemoryError, store: Store) -> None:
 
 def _paces(suite: Suite, split: str, store: Store, collecting: bool) -> Callable[[Variant], Pace]:
     """Return what tells a variant's pace: remembered, as the suite says, or measured now."""
-    declared = next(one for one in suite.splits if one.name == split)
+    declared = suite.split(split)
 
     def pace_of(variant: Variant) -> Pace:
         if (known := store.pace(pace_key(suite, variant))) is not None:
@@ -258,8 +258,7 @@ def from_keys(
 
 def _as_declared(suite: Suite, wanted: SplitPlan, evidence: Evidence) -> Evidence:
     """Return the evidence if the suite still declares what it is of."""
-    split = next(split for split in suite.splits if split.name == wanted.split)
-    if evidence.meta["declaration"] != split_declaration(split):
+    if evidence.meta["declaration"] != split_declaration(suite.split(wanted.split)):
         raise EvidenceError(
             f"split {wanted.split!r} is declared otherwise than when this evidence was gathered; "
             "run `modelchecks gate`"

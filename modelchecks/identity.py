@@ -21,6 +21,37 @@ from modelchecks.plan import SplitPlan
 from modelchecks.sources import Source
 from modelchecks.suite import Split, Suite, Variant
 
+CODE = (
+    "change.py",
+    "evidence.py",
+    "identity.py",
+    "totals.py",
+    "facets.py",
+    "tally.py",
+    "pixels.py",
+    "fingerprints.py",
+    "neighbours.py",
+    "inputs.py",
+    "expecting.py",
+    "diagnosis.py",
+    "probing.py",
+    "collect.py",
+    "logged.py",
+    "features.py",
+    "inference.py",
+    "penultimate.py",
+    "weights.py",
+    "scan.py",
+    "store.py",
+    "thumbnail.py",
+    # What a search decides by while it looks, and what makes answers probabilities.
+    "stats/difference.py",
+    "stats/estimate.py",
+    "stats/interval.py",
+    "stats/paired.py",
+    "stats/temperature.py",
+)
+"""The files that evidence depends on, beside all of `sources` and `probes`."""
 _REFERENCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 
@@ -60,7 +91,7 @@ def describe(
     Each of `Job.metas` holds everything that a facet depends on, so its digest is the facet's key.
     Raises EvidenceError where the split itself cannot be had. Imports neither model nor torch.
     """
-    split = next(split for split in suite.splits if split.name == plan.split)
+    split = suite.split(plan.split)
     try:
         fingerprint = open_source(suite, split).fingerprint(suite.folder)
     except (OSError, ValueError, registry.UnknownNameError) as error:
@@ -191,8 +222,7 @@ def probe_identity(
                 f"{request.probe!r} needs; write it there or correct the suite"
             ) from error
     asked = None
-    if request.variant is not None:
-        variant = next(v for v in suite.variants if v.name == request.variant)
+    if (variant := suite.variant(request.variant)) is not None:
         compute = suite.compute
         asked = [variant_identity(suite, variant), compute.device, compute.threads]
     # What a probe calls, it depends on: its own code, and that of callables in its options.
@@ -200,14 +230,13 @@ def probe_identity(
     called = [text for text in texts if _REFERENCE.fullmatch(text)]
     own = [_own_code(name, suite.folder) for name in (request.probe, *called)]
     versions = [[package, _version(package)] for package in packages]
-    code = [registry.code_digest(reference, suite.folder) for reference in request.code]
-    told = [beside(request, suite), _beside_content(request, suite), code]
+    told = [beside(request, suite), _beside_content(request, suite)]
     return [asdict(request), list(keys), files, asked, own, versions, told, code_version()]
 
 
 def beside(request: ProbeRequest, suite: Suite) -> list[Any]:
     """Return how the suite declares what a probe looks at beside its variant, as JSON values."""
-    variant = next((v for v in suite.variants if v.name == request.variant), None)
+    variant = suite.variant(request.variant)
     if variant is None or request.beside is None:
         return []
     if request.beside == "history":
@@ -241,7 +270,7 @@ def runs_of(variant: Variant) -> tuple[Variant, ...]:
 
 def _beside_content(request: ProbeRequest, suite: Suite) -> list[Any]:
     """Return digests of what a probe looks at beside its variant; raises EvidenceError."""
-    variant = next((v for v in suite.variants if v.name == request.variant), None)
+    variant = suite.variant(request.variant)
     if variant is None or request.beside is None:
         return []
     if request.beside == "runs":
@@ -273,31 +302,8 @@ def code_version() -> str:
     """Return a digest of the code that evidence depends on."""
     here = Path(__file__).parent
     code = hashlib.sha256()
-    names = (
-        "change.py",
-        "evidence.py",
-        "identity.py",
-        "totals.py",
-        "facets.py",
-        "tally.py",
-        "pixels.py",
-        "fingerprints.py",
-        "neighbours.py",
-        "inputs.py",
-        "expecting.py",
-        "diagnosis.py",
-        "probing.py",
-        "collect.py",
-        "logged.py",
-        "features.py",
-        "inference.py",
-        "penultimate.py",
-        "weights.py",
-        "scan.py",
-        "store.py",
-    )
     for file in (
-        *(here / name for name in names),
+        *(here / name for name in CODE),
         *sorted((here / "sources").glob("*.py")),
         *sorted((here / "probes").glob("*.py")),
     ):

@@ -1,4 +1,4 @@
-"""What a result shows beside its numbers: images of rows, and a map of embeddings.
+"""The images of rows that a result shows beside its numbers.
 
 Nothing here decides anything, and nothing here may fail a case: what cannot be shown is left out.
 Images are read from the split's source, a few for each case, and only of the rows that were judged.
@@ -6,23 +6,20 @@ Images are read from the split's source, a few for each case, and only of the ro
 
 from __future__ import annotations
 
-import base64
-import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from modelchecks.check import Check, Outcome, View
 from modelchecks.identity import open_source
 from modelchecks.sources import Samples
 from modelchecks.suite import Suite
+from modelchecks.thumbnail import png
 
-MOST_IMAGES, SIDE = 8, 64
-"""Images of a case, and the pixels of their longer side."""
-MAP_POINTS, MAP_ROWS = 200, 2_000
-"""Points of either side on a map, and the rows that its axes are found from."""
+MOST_IMAGES = 8
+"""Images of a case."""
 _NAMED = {
     "current_least_like_reference": ("current", "reference"),
     "reference_least_like_current": ("reference", "current"),
@@ -34,7 +31,7 @@ Shown = tuple[str, int, str, str]
 
 
 def illustrated(suite: Suite, check: Check, outcome: Outcome, view: View) -> dict[str, Any]:
-    """Return an outcome's details with images, the names of both sides, and a map of embeddings.
+    """Return an outcome's details with images, and the names of both sides.
 
     What the check recorded itself under those names stands.
     """
@@ -42,16 +39,11 @@ def illustrated(suite: Suite, check: Check, outcome: Outcome, view: View) -> dic
     sides = {side: getattr(check, side, None) for side in ("reference", "current")}
     if all(isinstance(name, str) for name in sides.values()):
         details.setdefault("splits", sides)
-    for key, make in (("images", _images), ("embedding", _map)):
-        if key in details:
-            continue
-        try:
-            found = make(suite, check, outcome, view)
-        except Exception:
-            # Whatever a source or somebody's check does here, the verdict does not hang on it.
-            continue
-        if found:
-            details[key] = found
+    if "images" not in details:
+        # Whatever a source or somebody's check does here, the verdict does not hang on it.
+        with suppress(Exception):
+            if found := _images(suite, check, outcome, view):
+                details["images"] = found
     return details
 
 
@@ -65,8 +57,7 @@ def _images(suite: Suite, check: Check, outcome: Outcome, view: View) -> list[di
     for place in sorted(range(len(rows)), key=lambda i: (rows[i][0], rows[i][1])):
         split, row, name, caption = rows[place]
         if split not in opened:
-            declared = next(found for found in suite.splits if found.name == split)
-            opened[split] = open_source(suite, declared).open(suite.folder)
+            opened[split] = open_source(suite, suite.split(split)).open(suite.folder)
         batch = opened[split].read(row, row + 1, images=True, columns=[])
         # The data may have changed since it was judged: then it shows something else.
         if batch.images is not None and str(batch.ids[0]) == name:
@@ -112,54 +103,3 @@ def _lost(check: Check, details: Mapping[str, Any], view: View) -> Iterator[Show
         how = f", {100 * sure[place]:.0f} % sure" if np.isfinite(sure[place]) else ""
         caption = f"{is_} called {called}{how}: {ids[place]}"
         yield split, int(index[place]), str(ids[place]), caption
-
-
-def _map(
-    suite: Suite, check: Check, outcome: Outcome, view: View
-) -> dict[str, list[list[float]]] | None:
-    """Return the first two principal axes of both sides' embeddings, of a sample of their rows."""
-    names = [str(getattr(check, side, "")) for side in ("reference", "current")]
-    if view.variant is None or "directions" not in outcome.details or names[0] == names[1]:
-        return None
-    sides = [
-        view.split(name).sample(f"embedding:{view.variant}")[:MAP_ROWS].astype(np.float64)
-        for name in names
-    ]
-    return {
-        name: np.round(places, 4).tolist()
-        for name, places in zip(names, projected(sides), strict=True)
-    }
-
-
-def projected(sides: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
-    """Return the first points of each side on the two axes along which all of them vary most.
-
-    An axis has no direction of its own: each is turned so that its largest weight is positive, by
-    which two renderings are the same.
-    """
-    both = np.concatenate(sides)
-    mean = both.mean(axis=0)
-    axes = np.linalg.svd(both - mean, full_matrices=False)[2][:2]
-    axes *= np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])[:, None]
-    return [(side[:MAP_POINTS] - mean) @ axes.T for side in sides]
-
-
-def png(image: NDArray[Any] | None) -> str | None:
-    """Return a small PNG of an image (height, width, channels) in base64, or None without one.
-
-    Numbers that are no bytes are taken to be 0 to 1, or their own range where they are beyond it.
-    """
-    if image is None or not image.size:
-        return None
-    from PIL import Image
-
-    pixels = image[..., :3] if image.shape[2] >= 3 else image[..., 0]
-    if pixels.dtype != np.uint8:
-        numbers = np.nan_to_num(pixels.astype(np.float64), posinf=0.0, neginf=0.0)
-        low, high = min(float(numbers.min()), 0.0), max(float(numbers.max()), 1.0)
-        pixels = np.rint((numbers - low) / (high - low) * 255).astype(np.uint8)
-    shown = Image.fromarray(np.ascontiguousarray(pixels))
-    shown.thumbnail((SIDE, SIDE))
-    file = io.BytesIO()
-    shown.save(file, "PNG", optimize=True)
-    return base64.b64encode(file.getvalue()).decode("ascii")

@@ -98,7 +98,7 @@ class Asking:
         evidence = self.splits.get(name)
         if not isinstance(evidence, Evidence):
             raise evidence or EvidenceError(f"no evidence for split {name!r}")
-        split = next(split for split in self.suite.splits if split.name == name)
+        split = self.suite.split(name)
 
         def of(other: str) -> ProbeContext:
             if other not in (request.split, *request.others):
@@ -123,8 +123,7 @@ class Asking:
     def _model(
         self, request: ProbeRequest, split: str, of: Variant | None, transform: str | None
     ) -> Predictor:
-        named = (v for v in self.suite.variants if v.name == request.variant)
-        variant = of or next(named, None)
+        variant = of or self.suite.variant(request.variant)
         if variant is None:
             raise EvidenceError(f"probe {request.probe!r} asks a model but names no variant")
         facets = tuple(sorted(facets_of({"predictions", "logits"}, variant.name)))

@@ -265,5 +265,5 @@ def _request(item: Mapping[str, Any]) -> ProbeRequest:
     asks, variant = item["asks_model"], item["variant"]
     # Not in the records of before.
     more = {name: item[name] for name in ("of_champion", "beside") if name in item}
-    more |= {name: tuple(item[name]) for name in ("others", "code") if name in item}
+    more["others"] = tuple(item.get("others", ()))
     return ProbeRequest(item["probe"], item["split"], files, options, asks, variant, **more)

@@ -140,3 +140,11 @@ class Suite:
     def folder(self) -> Path:
         """The folder that relative paths and modules of the suite start from."""
         return self.path.parent
+
+    def split(self, name: str) -> Split:
+        """Return the split of that name, which must be declared."""
+        return next(split for split in self.splits if split.name == name)
+
+    def variant(self, name: str | None) -> Variant | None:
+        """Return the variant of that name, None where none is declared."""
+        return next((variant for variant in self.variants if variant.name == name), None)

@@ -100,16 +100,15 @@ class Contract:
         return Needs({self.split: frozenset({"labels"})}, (self._request(),))
 
     def _request(self) -> ProbeRequest:
-        options = (
+        options: tuple[tuple[str, str | int | float | bool | None], ...] = (
             ("golden", self.golden is not None),
             ("images", self.images),
             ("places", ",".join((*self.devices, *self.dtypes))),
             ("tolerance", self.tolerance),
+            *(("copy", reference) for reference in self.copies),
         )
         files = (*((self.golden,) if self.golden else ()), *self.files)
-        return ProbeRequest(
-            "contract", self.split, files, options, asks_model=True, code=self.copies
-        )
+        return ProbeRequest("contract", self.split, files, options, asks_model=True)
 
     def evaluate(self, view: View) -> Outcome:
         """Return passed when every statement held for all rows asked and every copy agrees."""

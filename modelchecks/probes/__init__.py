@@ -63,3 +63,13 @@ class Probe(Protocol):
     def merge(self, parts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
         """Return the outcome of the whole split from those of its shards, in their order."""
         ...
+
+
+class AtOnce:
+    """What a probe has in common that is asked once for the whole split."""
+
+    by_shard: ClassVar[bool] = False
+
+    def merge(self, parts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+        """Return the only part."""
+        return parts[0]

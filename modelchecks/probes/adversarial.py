@@ -13,7 +13,7 @@ from modelchecks.check import ProbeRequest
 from modelchecks.errors import EvidenceError
 from modelchecks.identity import companion
 from modelchecks.plan import Shard
-from modelchecks.probes import ProbeContext
+from modelchecks.probes import AtOnce, ProbeContext
 from modelchecks.probes.attack import Target, fgsm, pgd, target_of
 from modelchecks.probes.pictures import picture
 from modelchecks.probes.rows import draw, module_of
@@ -22,12 +22,11 @@ WHOLE = 255.0
 """With so large an eps every image can become any other: an attack that sees succeeds."""
 
 
-class Adversarial:
+class Adversarial(AtOnce):
     """How many rows stay right under each attack and eps, and how the attacks compare."""
 
     kinds: ClassVar[frozenset[str]] = frozenset({"labels"})
     packages: ClassVar[tuple[str, ...]] = ("torch",)
-    by_shard: ClassVar[bool] = False
 
     def run(
         self, request: ProbeRequest, context: ProbeContext, shard: Shard | None
@@ -92,10 +91,6 @@ class Adversarial:
             "surrogate": None if other is None else other.name,
             "images": pictures,
         }
-
-    def merge(self, parts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-        """Return the only part."""
-        return parts[0]
 
 
 def _told(name: str, function: Any, *arguments: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,7 +16,7 @@ from modelchecks.check import ProbeRequest
 from modelchecks.errors import EvidenceError
 from modelchecks.inference import Model
 from modelchecks.plan import Shard
-from modelchecks.probes import ProbeContext
+from modelchecks.probes import AtOnce, ProbeContext
 from modelchecks.probes.rows import draw, module_of
 from modelchecks.weights import first_lines
 
@@ -27,12 +27,11 @@ SINGLES = 64
 Ask = Callable[[Tensor], Any]
 
 
-class Contract:
+class Contract(AtOnce):
     """What a variant's answers are, and how far they differ when they should be the same."""
 
     kinds: ClassVar[frozenset[str]] = frozenset({"labels"})
     packages: ClassVar[tuple[str, ...]] = ("torch",)
-    by_shard: ClassVar[bool] = False
 
     def run(
         self, request: ProbeRequest, context: ProbeContext, shard: Shard | None
@@ -85,9 +84,10 @@ class Contract:
         }
         for place in filter(None, str(options["places"]).split(",")):
             same[place] = apart(_elsewhere(request, module, given, place))
+        references = [str(value) for name, value in request.options if name == "copy"]
         copies = {
             reference: _of_copy(reference, context.suite.folder, module, given, apart)
-            for reference in request.code
+            for reference in references
         }
         if options["golden"]:
             golden = context.suite.folder / request.files[0]
@@ -101,10 +101,6 @@ class Contract:
             "same": same,
             "copies": copies,
         }
-
-    def merge(self, parts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-        """Return the only part."""
-        return parts[0]
 
 
 def asked(module: Ask, given: Tensor, *, seed: int, batch: int = BATCH) -> Tensor:

@@ -12,18 +12,17 @@ from modelchecks.change import SEVERITIES
 from modelchecks.check import ProbeRequest
 from modelchecks.inference import Model
 from modelchecks.plan import Shard
-from modelchecks.probes import ProbeContext
+from modelchecks.probes import AtOnce, ProbeContext
 from modelchecks.probes.environment import battery, changed
 from modelchecks.probes.pictures import picture
 from modelchecks.probes.rows import Drawn, draw, logits_of, module_of
 
 
-class Corruption:
+class Corruption(AtOnce):
     """Which rows a variant has right as they are, and how often under each kind of change."""
 
     kinds: ClassVar[frozenset[str]] = frozenset({"labels"})
     packages: ClassVar[tuple[str, ...]] = ("torch", "torchvision", "pillow")
-    by_shard: ClassVar[bool] = False
 
     def run(
         self, request: ProbeRequest, context: ProbeContext, shard: Shard | None
@@ -62,10 +61,6 @@ class Corruption:
             "kinds": found,
             "images": images,
         }
-
-    def merge(self, parts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-        """Return the only part."""
-        return parts[0]
 
 
 def _right(model: Model, rows: Drawn) -> NDArray[np.bool_]:

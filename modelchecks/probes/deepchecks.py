@@ -11,7 +11,7 @@ import io
 import json
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from modelchecks.check import ProbeRequest
 from modelchecks.errors import EvidenceError, did_you_mean
 from modelchecks.plan import Shard
-from modelchecks.probes import ProbeContext
+from modelchecks.probes import AtOnce, ProbeContext
 from modelchecks.probes.pictures import pictures
 from modelchecks.stats.temperature import softmax
 from modelchecks.totals import UNLABELLED
@@ -34,7 +34,7 @@ INSTALL = (
 )
 
 
-class Deepchecks:
+class Deepchecks(AtOnce):
     """What became of every condition of a check or suite of deepchecks, and what did not run.
 
     The request's options are `check`, `params`, `conditions` (both JSON), `leave_out`, `rows` and
@@ -50,7 +50,6 @@ class Deepchecks:
         "torch",
         "plotly",
     )
-    by_shard: ClassVar[bool] = False
 
     def run(
         self, request: ProbeRequest, context: ProbeContext, shard: Shard | None
@@ -68,10 +67,6 @@ class Deepchecks:
             checks = [_told(result) for result in results[1]]
         seen = {"reference": len(reference[1]), "current": len(current[1])}
         return {"rows": seen, "checks": checks}
-
-    def merge(self, parts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-        """Return the only part."""
-        return parts[0]
 
 
 @contextlib.contextmanager

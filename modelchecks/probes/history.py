@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from modelchecks.check import ProbeRequest
 from modelchecks.errors import EvidenceError, did_you_mean
 from modelchecks.plan import Shard
-from modelchecks.probes import ProbeContext
+from modelchecks.probes import AtOnce, ProbeContext
 from modelchecks.probes.tensorboard import scalars
 
 Table = list[dict[str, Any]]
@@ -20,12 +20,11 @@ STEP = "step"
 MOST = 10_000
 
 
-class History:
+class History(AtOnce):
     """The numbers of a training's checkpoints, in their order."""
 
     kinds: ClassVar[frozenset[str]] = frozenset({"labels"})
     packages: ClassVar[tuple[str, ...]] = ()
-    by_shard: ClassVar[bool] = False
 
     def run(
         self, request: ProbeRequest, context: ProbeContext, shard: Shard | None
@@ -35,7 +34,7 @@ class History:
         Rows without the number that checkpoints are chosen by are no checkpoints; other columns
         take their last number before such a row.
         """
-        variant = next((v for v in context.suite.variants if v.name == request.variant), None)
+        variant = context.suite.variant(request.variant)
         if variant is None or variant.history is None:
             raise EvidenceError(
                 f"variant {request.variant!r} declares no training history; name its file with "
@@ -48,10 +47,6 @@ class History:
             raise EvidenceError(f"history {path} cannot be read: {error}") from error
         chosen_by, *others = [str(name) for _, name in request.options if name]
         return {"path": str(variant.history), "columns": _columns(path, table, chosen_by, others)}
-
-    def merge(self, parts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-        """Return the only part."""
-        return parts[0]
 
 
 def _read(path: Path) -> Table:

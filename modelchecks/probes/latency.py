@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from modelchecks.check import ProbeRequest
 from modelchecks.errors import EvidenceError
 from modelchecks.identity import companion
 from modelchecks.plan import Shard
-from modelchecks.probes import ProbeContext
+from modelchecks.probes import AtOnce, ProbeContext
 from modelchecks.probes.rows import draw, module_of
 
 WARM_UP = 5
 
 
-class Latency:
+class Latency(AtOnce):
     """Seconds from pixels to logits of both, pair by pair; true of this moment alone."""
 
     kinds: ClassVar[frozenset[str]] = frozenset({"labels"})
     packages: ClassVar[tuple[str, ...]] = ("torch",)
-    by_shard: ClassVar[bool] = False
     momentary: ClassVar[bool] = True
 
     def run(
@@ -52,7 +51,3 @@ class Latency:
                     seconds[which].append(taken)
         own, theirs = seconds
         return {"champion": other.name, "batch": len(images), "own": own, "theirs": theirs}
-
-    def merge(self, parts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-        """Return the only part."""
-        return parts[0]

@@ -16,10 +16,10 @@ from modelchecks.diagnosis import diagnose
 from modelchecks.errors import EvidenceError
 from modelchecks.facets import ROWS
 from modelchecks.plan import Shard
-from modelchecks.probes import ProbeContext
-from modelchecks.probes.pictures import png
+from modelchecks.probes import AtOnce, ProbeContext
 from modelchecks.sources import Batch
 from modelchecks.suite import Suite
+from modelchecks.thumbnail import png
 
 PLAIN = "modelchecks.inference:to_tensor"
 AS_IT_IS = "modelchecks.inference:as_tensor"
@@ -30,7 +30,7 @@ DIAGNOSED = 64
 Tensor = NDArray[np.float64]
 
 
-class Parity:
+class Parity(AtOnce):
     """Differences of two tensors of the same inputs, and of the model's answers to them.
 
     The request's options are `offline`, `live` (a callable `module:attribute`, a recorded .npy
@@ -39,14 +39,14 @@ class Parity:
 
     kinds: ClassVar[frozenset[str]] = frozenset({ROWS})
     packages: ClassVar[tuple[str, ...]] = ("numpy", "torch", "pillow")
-    by_shard: ClassVar[bool] = False
 
     def run(
         self, request: ProbeRequest, context: ProbeContext, shard: Shard | None
     ) -> Mapping[str, Any]:
         """Return {rows, shapes, types, difference, flips, logits, causes, examples}."""
         options = dict(request.options)
-        variant = next(v for v in context.suite.variants if v.name == request.variant)
+        variant = context.suite.variant(request.variant)
+        assert variant is not None
         names = [str(options[side] or variant.transform or PLAIN) for side in ("offline", "live")]
         if names[0] == names[1]:
             raise EvidenceError(
@@ -84,10 +84,6 @@ class Parity:
                 )
             found["answers"] = _answers(context, offline, live)
         return {"causes": [], **found}
-
-    def merge(self, parts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-        """Return the only part."""
-        return parts[0]
 
 
 class _Golden:

@@ -32,7 +32,7 @@ class Runs:
         """Return {runs}: of each its tags, weights, right answers and labelled rows."""
         assert shard is not None
         suite = context.suite
-        variant = next((v for v in suite.variants if v.name == request.variant), None)
+        variant = suite.variant(request.variant)
         if variant is None:
             raise EvidenceError("the suite names no champion, whose runs could be asked")
         runs = runs_of(variant)

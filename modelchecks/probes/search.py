@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -17,7 +17,7 @@ from modelchecks.errors import EvidenceError
 from modelchecks.identity import digest
 from modelchecks.inference import Model
 from modelchecks.plan import Shard
-from modelchecks.probes import ProbeContext
+from modelchecks.probes import AtOnce, ProbeContext
 from modelchecks.probes.environment import changed
 from modelchecks.probes.pictures import picture
 from modelchecks.probes.rows import Drawn, draw, logits_of, module_of
@@ -83,12 +83,11 @@ class Half:
         return float(paired_bounds(lost, won, len(self.rows), alpha=alpha)[0])
 
 
-class Search:
+class Search(AtOnce):
     """The smallest change that breaks a property on one half, with what it does on the other."""
 
     kinds: ClassVar[frozenset[str]] = frozenset({"labels"})
     packages: ClassVar[tuple[str, ...]] = ("torch", "torchvision", "pillow", "hypothesis")
-    by_shard: ClassVar[bool] = False
 
     def run(
         self, request: ProbeRequest, context: ProbeContext, shard: Shard | None
@@ -142,10 +141,6 @@ class Search:
             "known": [second.counts(change) for change in known],
             "images": _pictures(context, second, chosen),
         }
-
-    def merge(self, parts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-        """Return the only part."""
-        return parts[0]
 
 
 def _surer(alpha: float) -> float:

@@ -14,7 +14,7 @@ from modelchecks.check import ProbeRequest
 from modelchecks.errors import EvidenceError
 from modelchecks.facets import HASHES
 from modelchecks.plan import Shard
-from modelchecks.probes import ProbeContext
+from modelchecks.probes import AtOnce, ProbeContext
 from modelchecks.probes.pictures import pictures
 
 AT_ONCE = 4_000_000
@@ -28,12 +28,11 @@ _COLUMNS = ("index", "label", "hash:content", "hash:waves", "hash:thumb")
 Table = dict[str, NDArray[Any]]
 
 
-class Twins:
+class Twins(AtOnce):
     """Exact copies by digest, near ones by perceptual hash, of a split in itself or another one."""
 
     kinds: ClassVar[frozenset[str]] = frozenset({HASHES})
     packages: ClassVar[tuple[str, ...]] = ("numpy",)
-    by_shard: ClassVar[bool] = False
 
     def run(
         self, request: ProbeRequest, context: ProbeContext, shard: Shard | None
@@ -44,10 +43,6 @@ class Twins:
         search.exact()
         search.near()
         return search.outcome()
-
-    def merge(self, parts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-        """Return the only part."""
-        return parts[0]
 
 
 @dataclass

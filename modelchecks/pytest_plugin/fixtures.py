@@ -259,7 +259,7 @@ def variant(request: pytest.FixtureRequest) -> Variant | None:
         suite_of(request.node, request.module)
         pytest.fail("`variant` is for tests; a fixture that needs it must be taken by a test")
     case: AskedCase = request.getfixturevalue("case")
-    return next((v for v in case.evidence.suite.variants if v.name == case.variant), None)
+    return case.evidence.suite.variant(case.variant)
 
 
 @pytest.fixture

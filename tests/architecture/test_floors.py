@@ -44,6 +44,25 @@ def test_no_file_is_longer_than_350_lines(file):
     assert len(file.read_text(encoding="utf-8").splitlines()) <= 350
 
 
+def test_evidence_is_known_by_all_code_that_makes_it():
+    """What the code that names evidence imports is part of the name, or changes no evidence."""
+    import grimp
+
+    from modelchecks.identity import CODE
+
+    # They say what is asked and in which order, raise, or only gather the names of others.
+    harmless = {"check", "errors", "executors.local", "plan", "registry", "results", "stats"}
+    harmless |= {"suite"}
+    graph = grimp.build_graph("modelchecks")
+    known = {"modelchecks." + name.removesuffix(".py").replace("/", ".") for name in CODE}
+    for folder in ("sources", "probes"):
+        known |= {f"modelchecks.{folder}", *graph.find_descendants(f"modelchecks.{folder}")}
+    assert known <= graph.modules
+    used = {name for module in known for name in graph.find_modules_directly_imported_by(module)}
+    missed = {name.removeprefix("modelchecks.") for name in used - known} - harmless
+    assert not missed
+
+
 def test_no_room_is_called_after_nothing():
     vague = {"utils", "util", "base", "core", "common", "helpers", "misc"}
     assert not [file for file in FILES if vague & {file.stem, *file.relative_to(PACKAGE).parts}]
