@@ -32,7 +32,9 @@ def explain(name: str | None, folder: Path) -> str:
 
 def _parameters(check: type) -> list[str]:
     lines = []
-    for field in dataclasses.fields(check):
+    # What a check shares with others stands behind what is its own.
+    own = inspect.get_annotations(check)
+    for field in sorted(dataclasses.fields(check), key=lambda field: field.name not in own):
         default = "required" if not has_default(field) else f"default {_default(field)}"
         if (instead := field.metadata.get("unless")) is not None:
             default = f"required, or `{instead}`" if field.default is None else default

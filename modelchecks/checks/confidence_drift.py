@@ -13,11 +13,7 @@ from modelchecks.check import Needs, Outcome, Scope, Share, SplitName, View, par
 from modelchecks.checks.columns import ColumnKind, overlay
 from modelchecks.checks.deciding import hold_if_unequal
 from modelchecks.checks.harm import (
-    BLOCK_WHEN,
-    MAX_DROP,
-    OFFLINE,
-    BlockWhen,
-    check_drift,
+    Drift,
     drift_level,
     weighed,
     with_harm,
@@ -33,7 +29,7 @@ MOST_TOLD = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ConfidenceDrift:
+class ConfidenceDrift(Drift):
     """The variant's confidence, and each of its outputs, is distributed in `current` as before.
 
     Statistic: the Kolmogorov distance of the largest probability and of the probability of every
@@ -57,13 +53,6 @@ class ConfidenceDrift:
     reference: SplitName = param("split to start from", default="offline")
     current: SplitName = param("split to compare with it", default="live")
     max_effect: Share = param("largest allowed Kolmogorov distance of one output", default=0.1)
-    confidence: Share = param("one-sided confidence of either decision", default=0.95)
-    block_when: BlockWhen = param(BLOCK_WHEN, default="different")
-    max_drop: Share | None = param(MAX_DROP, default=None)
-    offline: SplitName | None = param(OFFLINE, default=None)
-
-    def __post_init__(self) -> None:
-        check_drift(self)
 
     def needs(self) -> Needs:
         """Return the predictions and logits on both splits."""

@@ -52,20 +52,30 @@ class Deepchecks:
     html: str | None = param("file for its own page, relative to the suite file", default=None)
 
     def __post_init__(self) -> None:
-        _check(self.reference, self.current, self.rows, self.conditions, self.params)
+        if self.reference == self.current:
+            raise ValueError("current: is the same split as `reference`")
+        if self.rows < 10:
+            raise ValueError("rows: must be at least 10")
+        for name, arguments in self.conditions.items():
+            if arguments is not None and not isinstance(arguments, Mapping):
+                raise ValueError(f"conditions: {name!r} needs {{argument: value}}")
+        try:
+            json.dumps([dict(self.conditions), dict(self.params)], allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"params: must be plain values ({error})") from error
 
     def needs(self) -> Needs:
-        """Return the labels of both splits, and the probe."""
-        kinds = frozenset({"labels"})
-        return Needs({self.reference: kinds, self.current: kinds}, (_request(self, False),))
+        """Return the labels of both splits, the variant's logits if it is asked, and the probe."""
+        kinds = frozenset({"labels", "logits"} if self.scope == "variant" else {"labels"})
+        return Needs({self.reference: kinds, self.current: kinds}, (_request(self),))
 
     def evaluate(self, view: View) -> Outcome:
         """Return the decision over all conditions."""
-        return _judge(self.check, view.probe(_request(self, False)))
+        return _judge(self.check, view.probe(_request(self)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeepchecksModel:
+class DeepchecksModel(Deepchecks):
     """A check or suite of deepchecks meets its conditions on the data and the variant's answers.
 
     Statistic: deepchecks' own, as in `deepchecks`; it sees the variant's probabilities on a random
@@ -84,54 +94,12 @@ class DeepchecksModel:
           conditions: {drift_score_less_than: {max_allowed_categorical_score: 0.2}}
     """
 
-    default_severity: ClassVar[Severity] = "warn"
     scope: ClassVar[Scope] = "variant"
 
     check: str = param("name of a vision check or suite, such as PredictionDrift")
-    conditions: Mapping[str, Any] = param(
-        "{condition: {argument: value}}, without add_condition_", default_factory=dict
-    )
-    params: Mapping[str, Any] = param("arguments of the check", default_factory=dict)
-    leave_out: tuple[str, ...] = param("checks of a suite that are not run", default=())
-    reference: SplitName = param("split that stands for training", default="train")
-    current: SplitName = param("split to look at", default="live")
-    rows: int = param("how many rows of each split it sees", default=1000)
-    html: str | None = param("file for its own page, relative to the suite file", default=None)
-
-    def __post_init__(self) -> None:
-        _check(self.reference, self.current, self.rows, self.conditions, self.params)
-
-    def needs(self) -> Needs:
-        """Return labels and the variant's logits of both splits, and the probe."""
-        kinds = frozenset({"labels", "logits"})
-        return Needs({self.reference: kinds, self.current: kinds}, (_request(self, True),))
-
-    def evaluate(self, view: View) -> Outcome:
-        """Return the decision over all conditions."""
-        return _judge(self.check, view.probe(_request(self, True)))
 
 
-def _check(
-    reference: str,
-    current: str,
-    rows: int,
-    conditions: Mapping[str, Any],
-    params: Mapping[str, Any],
-) -> None:
-    if reference == current:
-        raise ValueError("current: is the same split as `reference`")
-    if rows < 10:
-        raise ValueError("rows: must be at least 10")
-    for name, arguments in conditions.items():
-        if arguments is not None and not isinstance(arguments, Mapping):
-            raise ValueError(f"conditions: {name!r} needs {{argument: value}}")
-    try:
-        json.dumps([dict(conditions), dict(params)], allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"params: must be plain values ({error})") from error
-
-
-def _request(check: Deepchecks | DeepchecksModel, asks_model: bool) -> ProbeRequest:
+def _request(check: Deepchecks) -> ProbeRequest:
     plain = {
         name: json.dumps({key: _plain(value) for key, value in given.items()}, sort_keys=True)
         for name, given in (("conditions", check.conditions), ("params", check.params))
@@ -148,7 +116,7 @@ def _request(check: Deepchecks | DeepchecksModel, asks_model: bool) -> ProbeRequ
         check.current,
         (),
         tuple(sorted(options.items())),
-        asks_model,
+        check.scope == "variant",
         others=(check.reference,),
     )
 

@@ -13,11 +13,7 @@ from modelchecks.check import Needs, Outcome, Scope, Share, SplitName, View, par
 from modelchecks.checks.columns import unseen_text
 from modelchecks.checks.deciding import hold_if_unequal, hold_if_unsampled
 from modelchecks.checks.harm import (
-    BLOCK_WHEN,
-    MAX_DROP,
-    OFFLINE,
-    BlockWhen,
-    check_drift,
+    Drift,
     drift_level,
     weighed,
     with_harm,
@@ -28,7 +24,7 @@ from modelchecks.results import Severity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LabelDrift:
+class LabelDrift(Drift):
     """The classes have the same shares in `current` as in `reference`, up to `max_effect`.
 
     Statistic: the total variation distance of the label shares (0 same, 1 disjoint: the share of
@@ -51,13 +47,6 @@ class LabelDrift:
     reference: SplitName = param("split that the model was made for", default="train")
     current: SplitName = param("split to compare with it", default="live")
     max_effect: Share = param("largest allowed total variation distance", default=0.1)
-    confidence: Share = param("one-sided confidence of either decision", default=0.95)
-    block_when: BlockWhen = param(BLOCK_WHEN, default="different")
-    max_drop: Share | None = param(MAX_DROP, default=None)
-    offline: SplitName | None = param(OFFLINE, default=None)
-
-    def __post_init__(self) -> None:
-        check_drift(self)
 
     def needs(self) -> Needs:
         """Return the labels of both splits."""
@@ -74,7 +63,7 @@ class LabelDrift:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PredictionDrift:
+class PredictionDrift(Drift):
     """The variant predicts the classes as often in `current` as in `reference`.
 
     Statistic: the total variation distance of the shares of predicted classes, with bounds; it
@@ -97,13 +86,6 @@ class PredictionDrift:
     reference: SplitName = param("split to start from", default="offline")
     current: SplitName = param("split to compare with it", default="live")
     max_effect: Share = param("largest allowed total variation distance", default=0.1)
-    confidence: Share = param("one-sided confidence of either decision", default=0.95)
-    block_when: BlockWhen = param(BLOCK_WHEN, default="different")
-    max_drop: Share | None = param(MAX_DROP, default=None)
-    offline: SplitName | None = param(OFFLINE, default=None)
-
-    def __post_init__(self) -> None:
-        check_drift(self)
 
     def needs(self) -> Needs:
         """Return the predictions on both splits."""

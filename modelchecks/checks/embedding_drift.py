@@ -14,11 +14,7 @@ from modelchecks.check import Needs, Outcome, Scope, Share, SplitName, View, par
 from modelchecks.checks.columns import feature_values
 from modelchecks.checks.deciding import hold_if_unequal, settle
 from modelchecks.checks.harm import (
-    BLOCK_WHEN,
-    MAX_DROP,
-    OFFLINE,
-    BlockWhen,
-    check_drift,
+    Drift,
     drift_level,
     weighed,
     with_harm,
@@ -42,7 +38,7 @@ DRAWN = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EmbeddingDrift:
+class EmbeddingDrift(Drift):
     """To the variant's own eyes, rows of `current` can hardly be told from rows of `reference`.
 
     Statistic: the area under the ROC curve of a classifier that tells the two sides apart by the
@@ -73,13 +69,9 @@ class EmbeddingDrift:
     properties: tuple[str, ...] = param(
         "image properties that may explain a difference", default=image_features.DEFAULT
     )
-    confidence: Share = param("one-sided confidence of either decision", default=0.95)
-    block_when: BlockWhen = param(BLOCK_WHEN, default="different")
-    max_drop: Share | None = param(MAX_DROP, default=None)
-    offline: SplitName | None = param(OFFLINE, default=None)
 
     def __post_init__(self) -> None:
-        check_drift(self)
+        Drift.__post_init__(self)
         if self.max_auc <= 0.5:
             raise ValueError("max_auc: must be over 0.5, which is what pure chance gives")
 

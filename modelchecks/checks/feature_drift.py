@@ -25,11 +25,7 @@ from modelchecks.checks.columns import (
 )
 from modelchecks.checks.deciding import hold_if_unequal
 from modelchecks.checks.harm import (
-    BLOCK_WHEN,
-    MAX_DROP,
-    OFFLINE,
-    BlockWhen,
-    check_drift,
+    Drift,
     drift_level,
     weighed,
     with_harm,
@@ -45,7 +41,7 @@ PERMUTATIONS = 199
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FeatureDrift:
+class FeatureDrift(Drift):
     """Every image property and named log column is distributed in `current` as in `reference`.
 
     Statistic: a distance of each, 0 (same) to 1 (disjoint), with an upper bound for each and a
@@ -95,13 +91,9 @@ class FeatureDrift:
         default_factory=dict,
         metadata={"help": "margins of their own for some of them, such as {brightness: 0.15}"},
     )
-    confidence: Share = param("one-sided confidence of either decision", default=0.95)
-    block_when: BlockWhen = param(BLOCK_WHEN, default="different")
-    max_drop: Share | None = param(MAX_DROP, default=None)
-    offline: SplitName | None = param(OFFLINE, default=None)
 
     def __post_init__(self) -> None:
-        check_drift(self)
+        Drift.__post_init__(self)
         kinds = column_kinds(self.columns)
         if not self.features and not kinds:
             raise ValueError("features: is empty; a check that compares nothing cannot pass")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
-from typing import Any, Literal, Protocol
+from dataclasses import asdict, dataclass, replace
+from typing import Any, ClassVar, Literal
 
 from modelchecks import stats
-from modelchecks.check import Needs, Outcome, Scope, View
+from modelchecks.check import Needs, Outcome, Scope, Share, SplitName, View, param
 from modelchecks.checks.deciding import (
     check_confidence,
     hold_if_unequal,
@@ -21,46 +21,44 @@ from modelchecks.wording import interval, points, threshold
 
 BlockWhen = Literal["different", "harmful"]
 
-BLOCK_WHEN = "harmful: fail only where labels show that accuracy fell by more than `max_drop` too"
-MAX_DROP = "with `block_when: harmful`: largest allowed drop of accuracy: 5pp, or 0.05"
-OFFLINE = "with `block_when: harmful`: labelled split that the drop starts from; none: `reference`"
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """What drift checks have in common, beside what they compare and how far it may differ."""
 
-class Drift(Protocol):
-    """What the drift checks have in common."""
+    scope: ClassVar[Scope]
 
-    @property
-    def scope(self) -> Scope: ...  # noqa: D102
-    @property
-    def reference(self) -> str: ...  # noqa: D102
-    @property
-    def current(self) -> str: ...  # noqa: D102
-    @property
-    def confidence(self) -> float: ...  # noqa: D102
-    @property
-    def block_when(self) -> BlockWhen: ...  # noqa: D102
-    @property
-    def max_drop(self) -> float | None: ...  # noqa: D102
-    @property
-    def offline(self) -> str | None: ...  # noqa: D102
+    reference: SplitName
+    current: SplitName
+    confidence: Share = param("one-sided confidence of either decision", default=0.95)
+    block_when: BlockWhen = param(
+        "harmful: fail only where labels show that accuracy fell by more than `max_drop` too",
+        default="different",
+    )
+    max_drop: Share | None = param(
+        "with `block_when: harmful`: largest allowed drop of accuracy: 5pp, or 0.05", default=None
+    )
+    offline: SplitName | None = param(
+        "with `block_when: harmful`: labelled split that the drop starts from; none: `reference`",
+        default=None,
+    )
 
-
-def check_drift(check: Drift) -> None:
-    """Raise ValueError unless what a drift check was given fits together."""
-    check_confidence(check.confidence)
-    if check.reference == check.current:
-        raise ValueError("current: is the same split as `reference`; drift needs two")
-    if check.block_when == "harmful":
-        if check.max_drop is None:
-            raise ValueError(
-                "block_when: `harmful` needs `max_drop`, the drop of accuracy from which it is"
-            )
-        if check.offline == check.current:
-            raise ValueError("offline: is the same split as `current`; a drop needs two")
-        return
-    for name in ("max_drop", "offline"):
-        if getattr(check, name) is not None:
-            raise ValueError(f"{name}: says nothing without `block_when: harmful`")
+    def __post_init__(self) -> None:
+        """Raise ValueError unless what the check was given fits together."""
+        check_confidence(self.confidence)
+        if self.reference == self.current:
+            raise ValueError("current: is the same split as `reference`; drift needs two")
+        if self.block_when == "harmful":
+            if self.max_drop is None:
+                raise ValueError(
+                    "block_when: `harmful` needs `max_drop`, the drop of accuracy from which it is"
+                )
+            if self.offline == self.current:
+                raise ValueError("offline: is the same split as `current`; a drop needs two")
+            return
+        for name in ("max_drop", "offline"):
+            if getattr(self, name) is not None:
+                raise ValueError(f"{name}: says nothing without `block_when: harmful`")
 
 
 def drift_level(check: Drift) -> float:
