@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from modelchecks import archive
+from modelchecks.archive import PastRun
 from modelchecks.errors import RecordError
 from modelchecks.report import record
 from modelchecks.report.trends import RUNS
 from modelchecks.report.write import Format, write
 from modelchecks.results import Run
-
-if TYPE_CHECKING:
-    from modelchecks.archive import PastRun
 
 INDEX = "index.html"
 WAIT_S = 30.0
@@ -29,19 +27,12 @@ def publish(
     is no part of the verdict: a history or index that cannot be written is told, and that is all.
     Raises OSError where a report itself cannot be written.
     """
-    place = history or policy_path(run.suite) or folder.parent / archive_file()
+    place = history or policy_path(run.suite) or folder.parent / archive.FILE
     past, problems = _remember(place, run)
     paths = write(run, folder, formats, past)
     if "html" in paths:
         problems += _index(folder.parent, place)
     return paths, problems
-
-
-def archive_file() -> str:
-    """Return the name of a history that nobody named."""
-    from modelchecks.archive import FILE
-
-    return FILE
 
 
 def policy_path(suite: Mapping[str, object]) -> Path | None:
@@ -52,8 +43,6 @@ def policy_path(suite: Mapping[str, object]) -> Path | None:
 
 
 def _remember(place: Path, run: Run) -> tuple[list[PastRun], list[str]]:
-    from modelchecks import archive
-
     try:
         archive.add(place, run)
         return archive.past(place, str(run.suite.get("name", "")), RUNS), []
@@ -65,7 +54,6 @@ def _index(base: Path, place: Path) -> list[str]:
     """Write the index over all runs in a folder, one gate at a time so that none is left out."""
     from filelock import FileLock, Timeout
 
-    from modelchecks import archive
     from modelchecks.report import overview
 
     try:

@@ -50,11 +50,11 @@ def draw(context: ProbeContext, split: str, rows: int, *, labelled: bool) -> Dra
     Raises EvidenceError where there is none, or one of them cannot be read.
     """
     sampled = context.evidence.rows
-    chosen = (sampled.labelled() if labelled else sampled.uniform()).columns
-    if not chosen or not len(chosen["index"]):
+    chosen = sampled.places(labelled=labelled)[:rows]
+    if not len(chosen):
         what = "labelled row" if labelled else "row"
         raise EvidenceError(f"split {split!r} has no {what}, so nothing can be asked")
-    index = chosen["index"][:rows]
+    ids, index, labels = (sampled.columns[name][chosen] for name in ("id", "index", "label"))
     samples = context.samples()
     found: dict[int, NDArray[Any]] = {}
     for start, stop in _spans(np.sort(index)):
@@ -70,8 +70,8 @@ def draw(context: ProbeContext, split: str, rows: int, *, labelled: bool) -> Dra
                 said = batch.unreadable.get(place, "no reason given")
                 raise EvidenceError(f"split {split!r}: an image cannot be read: {said}")
     return Drawn(
-        tuple(map(str, chosen["id"][: len(index)])),
-        np.asarray(chosen["label"][: len(index)], dtype=np.int64),
+        tuple(map(str, ids)),
+        np.asarray(labels, dtype=np.int64),
         tuple(np.asarray(found[row]) for row in index.tolist()),
     )
 
