@@ -147,8 +147,10 @@ def test_a_damaged_file_is_named(log, damage):
 def test_files_that_differ_in_their_columns_are_refused(log):
     pq.write_table(pa.table({"label": ["x"], "id": ["y"]}), log / "c.parquet")
     samples = ParquetLog(path="*.parquet", label="label", id="id").open(log)
-    with pytest.raises(EvidenceError, match="differ in their columns"):
+    with pytest.raises(EvidenceError, match="differ in their columns") as raised:
         samples.read(0, 12, images=False, columns=[])
+    assert "'label' is int64 in " in str(raised.value)
+    assert "and string in c.parquet; write it with one type" in str(raised.value)
 
 
 @pytest.mark.parametrize("value", [-1, -2.0, 1.5, float("inf"), 1e19])

@@ -173,9 +173,10 @@ class ParquetSamples:
         selected = (*wanted, *named)
         if self._cursor is None or not self._cursor.reaches(start, selected):
             self._cursor = _Cursor(self._chunks(start, selected), selected)
-        parts, names = [], []
+        parts, files, names = [], [], []
         for number, row, part in self._cursor.take(start, stop):
             parts.append(part)
+            files.append(self._files[number])
             names += [f"{self._names[number]}:{row + i}" for i in range(part.num_rows)]
         if not parts:
             return Batch([], np.empty((0, 1, 1, 1), np.uint8) if images else None, None)
@@ -183,7 +184,8 @@ class ParquetSamples:
             table = pa.Table.from_batches(parts)
         except pa.ArrowException as error:
             raise EvidenceError(
-                f"the files of {log.path} differ in their columns: {error}"
+                f"the files of {log.path} differ in their columns: "
+                f"{next(_differences(files, [part.schema for part in parts]), error)}"
             ) from error
         ids = names if log.id is None else [str(value) for value in table[log.id].to_pylist()]
         decoded: list[Decoded | None] | None = None
@@ -284,6 +286,15 @@ def _labels(column: pa.ChunkedArray, file: Path, name: str) -> Any:
             "unlabelled rows null"
         )
     return whole.astype(np.int64)
+
+
+def _differences(files: Sequence[Path], schemas: Sequence[Any]) -> Iterator[str]:
+    """Yield each column that two files hold in different types."""
+    for file, schema in zip(files, schemas, strict=True):
+        for first, field in zip(schemas[0], schema, strict=True):
+            if field.type != first.type:
+                one, other = f"{first.type} in {files[0].name}", f"{field.type} in {file.name}"
+                yield f"{field.name!r} is {one} and {other}; write it with one type"
 
 
 def _one_hot(values: Sequence[Any], file: Path, name: str) -> NDArray[np.float64]:
