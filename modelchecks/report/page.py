@@ -69,7 +69,7 @@ def filled(template: str, **values: Any) -> str:
         unit_of=unit_of,
         coded=coded,
         plain=Unit(),
-        none=NONE,
+        absent=NONE,
         **values,
     )
     return clean(page)

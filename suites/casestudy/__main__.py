@@ -119,7 +119,8 @@ def main() -> int:
         return 1
     print(
         "\nas the case study expects: offline accuracy rises from variant to variant, live "
-        "accuracy does not,\nand fashion-live-gate blocks all three (so `modelchecks gate` itself exits 1)."
+        "accuracy does not,\nand fashion-live-gate blocks all three (so `modelchecks gate` itself "
+        "exits 1)."
     )
     return 0
 

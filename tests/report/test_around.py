@@ -137,6 +137,12 @@ def test_a_comparison_says_what_changed():
     assert 'value="0.10999999999999999"' in html
 
 
+def test_a_variant_that_is_new_was_not_judged_before():
+    before = replace(run(0.91, status="passed"), decisions={})
+    html = compare.render(compare.compare(before, run(0.91, status="passed")))
+    assert "not judged → <b>approved</b>" in html
+
+
 def test_a_run_compared_with_itself_is_the_same():
     found = compare.compare(run(), run())
     assert {change.kind for change in found.changes} == {"same"}

@@ -131,6 +131,16 @@ def test_what_was_not_asked_is_told():
     assert "not asked" in text[text.index("#matrix") : text.index("<section #findings>")]
 
 
+def test_a_banner_has_accuracies_only_where_a_drop_was_asked():
+    asked = made_runs.run(made_runs.drop("baseline", 0.92, 0.91), names=("baseline",))
+    without = made_runs.run(made_runs.result("labels[baseline]"), names=("baseline",))
+    banner = [
+        " ".join(Text(page.render(run)).lines).partition("#checks")[0] for run in (asked, without)
+    ]
+    assert "offline %" in banner[0]
+    assert "offline %" not in banner[1]
+
+
 def test_a_run_without_anything_is_no_approval():
     text = " ".join(Text(page.render(made_runs.run(names=()))).lines)
     assert "No variant was judged, so nothing is approved." in text
