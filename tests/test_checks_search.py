@@ -7,10 +7,12 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 import yaml
+from hypothesis import settings
 
 from modelchecks import load_suite, run_suite
 from modelchecks.change import COMMON, Change
@@ -119,6 +121,18 @@ def test_in_ci_the_search_is_the_same_each_time_and_keeps_nothing(halves: Plante
     assert not list(halves.folder.rglob("examples/*"))
 
 
+@pytest.fixture
+def at_a_desk() -> Iterator[None]:
+    """Hypothesis as it is where CI is not set, also where these tests themselves run in CI."""
+    before = settings.default
+    settings.register_profile("at_a_desk", before, derandomize=False)
+    settings.load_profile("at_a_desk")
+    yield
+    settings.register_profile("as_before", before)
+    settings.load_profile("as_before")
+
+
+@pytest.mark.usefixtures("at_a_desk")
 def test_the_next_local_search_begins_with_what_broke(tmp_path) -> None:
     asked: list[Change] = []
 

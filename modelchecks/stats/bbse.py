@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelchecks.stats.interval import Floats
-from modelchecks.stats.temperature import class_labels, class_probabilities
+from modelchecks.stats.temperature import two_sides
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +43,9 @@ def label_shift(
     Source: BBSE, Lipton, Wang and Smola (2018), ICML, by non-negative least squares, which is the
     inverse of the confusion matrix wherever that is possible.
     """
-    source = class_probabilities(source_probabilities, "source_probabilities")
-    labels = class_labels(source_labels, source.shape, "source_labels")
-    target = class_probabilities(target_probabilities, "target_probabilities")
-    if target.shape[1] != source.shape[1]:
-        raise ValueError(
-            f"target_probabilities: has {target.shape[1]} classes, "
-            f"source_probabilities has {source.shape[1]}"
-        )
+    source, labels, target = two_sides(
+        source_probabilities, source_labels, target_probabilities, ("source", "target")
+    )
     return answers_shift(source.argmax(axis=1), labels, target.argmax(axis=1), source.shape[1])
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from modelchecks.stats.estimate import Estimate, decide
 from modelchecks.stats.interval import Floats, check_alpha, proportion_drop
 from modelchecks.stats.label_free import LabelFree, label_free_guesses
-from modelchecks.stats.temperature import class_labels, class_probabilities
+from modelchecks.stats.temperature import two_sides
 
 Harm = Literal["harmful", "benign", "unclear"]
 VOTING = ("atc_bbse", "cot_bbse", "hybrid")
@@ -82,14 +82,9 @@ def harmful_shift(
     check_alpha(alpha)
     if not 0 <= max_drop < 1:
         raise ValueError(f"max_drop: {max_drop} is not at least 0 and less than 1")
-    offline = class_probabilities(offline_probabilities, "offline_probabilities")
-    y = class_labels(offline_labels, offline.shape, "offline_labels")
-    live = class_probabilities(live_probabilities, "live_probabilities")
-    if live.shape[1] != offline.shape[1]:
-        raise ValueError(
-            f"live_probabilities: has {live.shape[1]} classes, "
-            f"offline_probabilities has {offline.shape[1]}"
-        )
+    offline, y, live = two_sides(
+        offline_probabilities, offline_labels, live_probabilities, ("offline", "live")
+    )
     answers, now = offline.argmax(axis=1), live.argmax(axis=1)
     right = answers == y
     evidence = label_free_guesses(offline, y, live)

@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 from modelchecks.stats.bbse import LabelShift, answers_shift
 from modelchecks.stats.interval import Floats
 from modelchecks.stats.temperature import (
-    class_labels,
-    class_probabilities,
     fit_temperature,
     softmax,
+    two_sides,
 )
 from modelchecks.stats.transport import best_mean
 
@@ -82,14 +81,9 @@ def label_free_guesses(
     - hybrid: atc_bbse, moved half way to cot by `routed`: what reweighting does not explain is no
       label shift, and then cot is right where confidence misleads.
     """
-    source = class_probabilities(source_probabilities, "source_probabilities")
-    y = class_labels(source_labels, source.shape, "source_labels")
-    target = class_probabilities(target_probabilities, "target_probabilities")
-    if target.shape[1] != source.shape[1]:
-        raise ValueError(
-            f"target_probabilities: has {target.shape[1]} classes, "
-            f"source_probabilities has {source.shape[1]}"
-        )
+    source, y, target = two_sides(
+        source_probabilities, source_labels, target_probabilities, ("source", "target")
+    )
     z, live = np.log(np.maximum(source, TINY)), np.log(np.maximum(target, TINY))
     temperature = fit_temperature(z, y)
     p, q = softmax(z / temperature), softmax(live / temperature)

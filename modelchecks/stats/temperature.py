@@ -75,3 +75,19 @@ def class_labels(labels: NDArray[Any], shape: tuple[int, ...], name: str) -> NDA
             f"{name}: must be whole numbers from 0 to {shape[1] - 1}, one for each row"
         )
     return y.astype(np.int64)
+
+
+def two_sides(
+    before: NDArray[Any], labels: NDArray[Any], after: NDArray[Any], names: tuple[str, str]
+) -> tuple[Floats, NDArray[np.int64], Floats]:
+    """Return probabilities before with their labels, and those after, over the same classes.
+
+    `names` are what the two sides are called in the errors, `NAME_probabilities` and `NAME_labels`.
+    """
+    first, second = (f"{name}_probabilities" for name in names)
+    p = class_probabilities(before, first)
+    y = class_labels(labels, p.shape, f"{names[0]}_labels")
+    q = class_probabilities(after, second)
+    if q.shape[1] != p.shape[1]:
+        raise ValueError(f"{second}: has {q.shape[1]} classes, {first} has {p.shape[1]}")
+    return p, y, q
