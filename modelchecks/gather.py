@@ -34,13 +34,15 @@ Progress = Callable[[str, int, int], None]
 class Gathered:
     """What a run may look at; an EvidenceError stands where evidence could not be had.
 
-    `keys` maps each split to its facets' keys in the store; `probe_keys` likewise.
+    `keys` maps each split to its facets' keys in the store; `probe_keys` likewise. `store` is where
+    cases judged on it are remembered, None where all is to be judged anew.
     """
 
     splits: Mapping[str, Evidence | EvidenceError] = field(default_factory=dict)
     probes: Mapping[ProbeRequest, Mapping[str, Any] | EvidenceError] = field(default_factory=dict)
     keys: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     probe_keys: Mapping[ProbeRequest, str] = field(default_factory=dict)
+    store: Store | None = None
 
 
 def gather(
@@ -96,7 +98,7 @@ def gather(
         except (Exception, SystemExit) as error:
             what = f"probe {request.probe!r} on split {request.split!r}"
             probes[request] = _unexpected(what, error)
-    return Gathered(splits, probes, keys, probe_keys)
+    return Gathered(splits, probes, keys, probe_keys, None if fresh else store)
 
 
 def _unexpected(what: str, error: BaseException) -> UnexpectedError:
@@ -253,7 +255,7 @@ def from_keys(
             probes[request] = still_declared(request, outcome, plan.suite)
         except EvidenceError as error:
             probes[request] = error
-    return Gathered(splits, probes, keys, probe_keys)
+    return Gathered(splits, probes, keys, probe_keys, store)
 
 
 def _as_declared(suite: Suite, wanted: SplitPlan, evidence: Evidence) -> Evidence:

@@ -52,7 +52,8 @@ CODE = (
     "stats/temperature.py",
 )
 """The files that evidence depends on, beside all of `sources` and `probes`."""
-_REFERENCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+REFERENCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+"""How a suite names somebody's code: `module:attribute`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +228,7 @@ def probe_identity(
         asked = [variant_identity(suite, variant), compute.device, compute.threads]
     # What a probe calls, it depends on: its own code, and that of callables in its options.
     texts = [value for _, value in request.options if isinstance(value, str)]
-    called = [text for text in texts if _REFERENCE.fullmatch(text)]
+    called = [text for text in texts if REFERENCE.fullmatch(text)]
     own = [_own_code(name, suite.folder) for name in (request.probe, *called)]
     versions = [[package, _version(package)] for package in packages]
     told = [beside(request, suite), _beside_content(request, suite)]

@@ -14,6 +14,7 @@ from modelchecks.evidence import Evidence
 from modelchecks.fields import fields_of, markers
 from modelchecks.gather import Gathered
 from modelchecks.illustrating import illustrated
+from modelchecks.judged import remembered
 from modelchecks.ledger import Look, Looks
 from modelchecks.plan import Case, Plan
 from modelchecks.results import Result, Status
@@ -45,7 +46,7 @@ def judge(plan: Plan, case: Case, gathered: Gathered, looks: Looks | None = None
         )
         check = _spending(declared.check, suite, look)
         _two_samples(check, view)
-        outcome = _sound(check.evaluate(view))
+        outcome = _sound(remembered(check, view, gathered, lambda: _sound(check.evaluate(view))))
         if look is not None:
             outcome = replace(outcome, details={**outcome.details, "look": look.number})
         if looks is not None and outcome.history is not None:

@@ -25,15 +25,26 @@ def test_either_bound_errs_in_at_most_five_percent(grouped: bool) -> None:
 
 
 @pytest.mark.parametrize("both", [False, True])
-def test_of_equal_recipes_a_gain_is_claimed_in_at_most_five_percent(both: bool) -> None:
+@pytest.mark.parametrize("groups", [None, np.array([0, 0, 1, 1, 2, 2])])
+def test_of_equal_recipes_a_gain_is_claimed_in_at_most_five_percent(
+    both: bool, groups: np.ndarray | None
+) -> None:
     draw = np.random.default_rng(7)
+    pooled = 1 if groups is None else 3
     claimed = 0
     for _ in range(REPLICATES):
-        runs, others = (0.9 + 0.004 * draw.standard_normal(5) for _ in range(2))
+        runs, others = (0.9 + 0.004 * draw.standard_normal(6) for _ in range(2))
         gain, *_ = 0.004 * (draw.standard_normal(1) - draw.standard_normal(1))
-        other = run_spread(others) if both else None
-        claimed += gain > gain_over_spread(float(gain), run_spread(runs), other)
+        spread, other = run_spread(runs, groups=groups), run_spread(others) if both else None
+        claimed += gain > gain_over_spread(float(gain), spread, other, groups=(pooled, 1))
     assert claimed / REPLICATES <= ALLOWED
+
+
+def test_a_spread_within_groups_asks_for_a_larger_gain() -> None:
+    """Three runs over: Student's quantile at 3 degrees of freedom, from a printed table."""
+    spread = run_spread(np.array([0.90, 0.91] * 3), groups=np.array([0, 0, 1, 1, 2, 2]))
+    least = gain_over_spread(0.0, spread, groups=(3, 1))
+    assert least == pytest.approx(2.35336 * spread.value * 2**0.5, rel=1e-5)
 
 
 def test_groups_cost_degrees_of_freedom() -> None:

@@ -140,15 +140,19 @@ class Stability:
         (right, n), (theirs, other_n) = (evidence.correct(name) for name in (variant, champion))
         gain = right / n - theirs / other_n
         try:
-            _, spread, _ = self._spread(view, split, True)
+            runs, spread, _ = self._spread(view, split, True)
         except EvidenceError:
-            spread = None
-        yardstick = own or spread
+            runs, spread = [], None
+        yardstick, sides = own or spread, [runs]
+        if own is not None:
+            sides = [view.probe(self._request(split, False))["runs"], runs]
+        groups = [len({_choices(run, self.chance) for run in side}) for side in sides]
         what = f"{split}: {points(abs(gain))} {'above' if gain > 0 else 'below'} {champion}"
         if yardstick is None:
             said = f"{what}, and no runs tell how much of that is chance"
             return {"gain": gain, "established": False, "said": said}
-        least = stats.gain_over_spread(gain, yardstick, spread if own else None, alpha=alpha)
+        other, pooled = spread if own else None, (groups[0], groups[-1])
+        least = stats.gain_over_spread(gain, yardstick, other, groups=pooled, alpha=alpha)
         established = gain > least
         said = f"{what}, {'more' if established else 'not more'} than the {points(least)} by which"
         said += " two runs of one recipe differ"

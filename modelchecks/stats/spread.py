@@ -55,14 +55,20 @@ def runs_needed(spread: float, largest: float, *, alpha: float = 0.05) -> int | 
 
 
 def gain_over_spread(
-    gain: float, spread: Estimate, other: Estimate | None = None, *, alpha: float = 0.05
+    gain: float,
+    spread: Estimate,
+    other: Estimate | None = None,
+    *,
+    groups: tuple[int, int] = (1, 1),
+    alpha: float = 0.05,
 ) -> float:
     """Return the gain that one run must show over another to be more than chance; compare `gain`.
 
     The difference of two runs scatters with the root of the sum of both variances (`other` is
-    taken to scatter like `spread` where it is None). The threshold is the one-sided t quantile of
-    that, so of two equal recipes a gain is claimed in at most alpha of all pairs of runs. Raises
-    ValueError where `gain` is not finite.
+    taken to scatter like `spread` where it is None). `groups` says within how many groups each
+    spread was taken: each costs it a degree of freedom. The threshold is the one-sided t quantile
+    of that, so of two equal recipes a gain is claimed in at most alpha of all pairs of runs.
+    Raises ValueError where `gain` is not finite.
     """
     from scipy.special import stdtrit
 
@@ -75,11 +81,11 @@ def gain_over_spread(
     if total == 0:
         return 0.0
     # Welch and Satterthwaite; one spread that stands for both has only its own degrees.
+    own, its = (s.n - count for s, count in zip((spread, second), groups, strict=True))
     if other is None:
-        freedom = float(spread.n - 1)
+        freedom = float(own)
     else:
-        parts = (v**2 / (s.n - 1) for v, s in zip(variances, (spread, second), strict=True))
-        freedom = total**2 / sum(parts)
+        freedom = total**2 / (variances[0] ** 2 / own + variances[1] ** 2 / its)
     return float(stdtrit(freedom, 1 - alpha)) * math.sqrt(total)
 
 
