@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from modelchecks.facets import JUDGED
 from modelchecks.shell import say, suite_files, tell
 
 if TYPE_CHECKING:
@@ -44,7 +45,10 @@ def list_(places: Sequence[str]) -> int:
     for folder, entries in _stores(places):
         size = sum(entry.size for entry in entries)
         tell(f"{folder}: {len(entries)} entries, {_size(size)}\n")
-        rows = [_row(entry, now) for entry in entries]
+        rows = [_row(entry, now) for entry in entries if _split(entry) != JUDGED]
+        if judged := [entry for entry in entries if _split(entry) == JUDGED]:
+            size, used = sum(entry.size for entry in judged), max(entry.used for entry in judged)
+            rows.append((JUDGED, f"{len(judged)} cases", _size(size), _age(now - used)))
         widths = [max(len(row[column]) for row in rows) for column in range(4)] if rows else []
         for row in sorted(rows):
             cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))

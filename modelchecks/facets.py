@@ -17,6 +17,9 @@ EVERY_ROW, EVERY_IMAGE, EVERY_COLUMN = (EVERY + kind for kind in (ROWS, IMAGES, 
 HASHES = "all:hashes"
 """Facets that keep a line for every row, shard by shard on disk, where the others keep a sample."""
 
+JUDGED = "judged"
+"""What stands in the place of a split where what is stored is a case's outcome."""
+
 
 def keeps_every_row(facet: str) -> bool:
     """Return whether a facet has a line for every row; then it is read shard by shard.

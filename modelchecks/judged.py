@@ -15,6 +15,7 @@ import numpy as np
 from modelchecks.check import Check, Outcome, View
 from modelchecks.errors import EvidenceError
 from modelchecks.evidence import Evidence
+from modelchecks.facets import JUDGED
 from modelchecks.gather import Gathered
 from modelchecks.identity import REFERENCE, digest
 from modelchecks.stats.estimate import Estimate
@@ -41,7 +42,7 @@ def remembered(
     if outcome.status == "errored" or outcome.history is not None:
         return outcome
     kept = _to_json(outcome)
-    store.save_outcome(key, kept, {"split": "judged", "facet": type(check).__name__})
+    store.save_outcome(key, kept, {"split": JUDGED, "facet": type(check).__name__})
     # As it will be read the next time: lists in place of tuples.
     return _from_json(json.loads(json.dumps(kept)))
 

@@ -24,12 +24,13 @@ def count(stored):
 
 def test_the_list_names_split_facet_size_and_age(shell, stored):
     lines = shell("cache", "ls", code=0).stdout.splitlines()
-    assert lines[0].startswith(".modelchecks: 6 entries, ")
-    assert [line.split()[:2] for line in lines[1:]] == [
+    assert lines[0].startswith(".modelchecks: 9 entries, ")
+    facets = [
         [split, facet]
         for split in ("live", "offline")
         for facet in ("answers:bad", "answers:good", "rows")
     ]
+    assert [line.split()[:2] for line in lines[1:]] == [["judged", "3"], *facets]
     assert all("KB" in line and line.endswith("just now") for line in lines[1:])
     assert shell("cache", "ls", "live.suite.yaml", code=0).stdout.splitlines() == lines
     assert shell("cache", "ls", ".modelchecks", code=0).stdout.splitlines() == lines
@@ -37,12 +38,12 @@ def test_the_list_names_split_facet_size_and_age(shell, stored):
 
 def test_one_split_is_removed_and_gathered_again(shell, stored):
     assert "removed 3 entries" in shell("cache", "rm", "--split", "live", code=0).stdout
-    assert count(stored) == 3
-    shell("gate", "live.suite.yaml", "-q", code=1)
     assert count(stored) == 6
+    shell("gate", "live.suite.yaml", "-q", code=1)
+    assert count(stored) == 9
     said = shell("cache", "rm", "--split", "lvie", code=2).stderr
-    assert "holds nothing of split 'lvie'; it has live, offline" in said
-    assert "removed 6 entries" in shell("cache", "rm", code=0).stdout
+    assert "holds nothing of split 'lvie'; it has judged, live, offline" in said
+    assert "removed 9 entries" in shell("cache", "rm", code=0).stdout
     assert count(stored) == 0
 
 
@@ -55,7 +56,7 @@ def test_what_was_used_lately_is_kept(shell, stored):
     assert "removed 0 entries" in shell("cache", "prune", "--unused-for", "60d", code=0).stdout
     assert "removed 2 entries" in shell("cache", "prune", code=0).stdout
     assert {e.folder for e in Store(stored).entries()} == {e.folder for e in entries[2:]}
-    assert "removed 4 entries" in shell("cache", "prune", "--keep", "1KB", code=0).stdout
+    assert "removed 7 entries" in shell("cache", "prune", "--keep", "1KB", code=0).stdout
 
 
 def test_judging_again_counts_as_use(shell, stored, bench):
@@ -79,4 +80,4 @@ def test_the_environment_names_the_store(shell, stored, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     done = shell("cache", "ls", code=0, MODELCHECKS_CACHE=str(elsewhere))
     assert "no suite and no evidence store is here" in done.stderr or "0 entries" in done.stdout
-    assert count(stored) == 6
+    assert count(stored) == 9
