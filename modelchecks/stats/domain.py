@@ -14,6 +14,7 @@ from modelchecks.stats.estimate import Estimate, TooFewRowsError
 from modelchecks.stats.interval import Floats, check_alpha
 from modelchecks.stats.kernel import Singles, median_distance, rows_of
 from modelchecks.stats.mean import beta_limits
+from modelchecks.stats.products import waves
 from modelchecks.stats.roc import FEWEST_CASES, placements
 
 Rows = NDArray[Any] | Iterable[NDArray[Any]] | Callable[[], Iterable[NDArray[Any]]]
@@ -165,8 +166,7 @@ class _Expansion:
         found = np.empty((len(rows), self.features), dtype=np.float32)
         found[:, : self.columns] = z
         np.square(z, out=found[:, self.columns : 2 * self.columns])
-        waves = found[:, 2 * self.columns :]
-        np.cos(z @ self.turns + self.phase, out=waves)
+        (found[:, 2 * self.columns :],) = waves(z, self.turns, self.phase, "cos")
         return found
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from modelchecks.stats.interval import Floats
 from modelchecks.stats.kernel import Singles
+from modelchecks.stats.products import squared
 
 FOLDS = 5
 RIDGES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
@@ -29,7 +30,7 @@ class Gathered:
             own = rows[fold == number]
             self.count[number] += len(own)
             self.sums[number] += own.sum(axis=0, dtype=np.float64)
-            self.products[number] += own.T @ own
+            self.products[number] += squared(own)
 
     def mean(self) -> Floats:
         """Return the mean of all rows."""

@@ -19,6 +19,7 @@ from modelchecks.stats.kernel import (
     largest_standardised,
     rows_of,
 )
+from modelchecks.stats.products import waves
 
 FREQUENCIES = 128
 """For each width; each gives a cosine and a sine."""
@@ -120,10 +121,10 @@ class _FeatureMap:
 
     def __call__(self, rows: Singles) -> Singles:
         """Return (rows, widths * 2 * FREQUENCIES), each width's features together."""
-        angles = (rows @ self.frequencies).reshape(len(rows), self.widths, FREQUENCIES)
         features = np.empty((len(rows), self.widths, 2 * FREQUENCIES), dtype=np.float32)
-        np.cos(angles, out=features[..., :FREQUENCIES])
-        np.sin(angles, out=features[..., FREQUENCIES:])
+        both = waves(rows, self.frequencies, 0, "cos", "sin")
+        for start, found in zip((0, FREQUENCIES), both, strict=True):
+            features[..., start : start + FREQUENCIES] = found.reshape(len(rows), self.widths, -1)
         features *= np.float32(FREQUENCIES**-0.5)
         return features.reshape(len(rows), -1)
 
