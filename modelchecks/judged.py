@@ -7,6 +7,8 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import lru_cache
+from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,8 @@ from modelchecks.gather import Gathered
 from modelchecks.identity import REFERENCE, digest
 from modelchecks.stats.estimate import Estimate
 
-_OURS = "modelchecks.checks."
+_OURS, _STATS = "modelchecks.checks.", "modelchecks.stats."
+_KIND = "kind"
 
 
 def remembered(
@@ -92,8 +95,6 @@ def _code() -> list[str]:
 
     All of it, since a list of what a check calls would have gaps.
     """
-    from importlib.metadata import version
-
     here = Path(__file__).parent
     code = hashlib.sha256()
     for file in sorted(here.rglob("*.py")):
@@ -102,10 +103,13 @@ def _code() -> list[str]:
 
 
 def _to_json(outcome: Outcome) -> dict[str, Any]:
+    estimate, kind = outcome.estimate, type(outcome.estimate)
     return {
         "status": outcome.status,
         "message": outcome.message,
-        "estimate": None if outcome.estimate is None else asdict(outcome.estimate),
+        "estimate": None
+        if estimate is None
+        else {**asdict(estimate), _KIND: [kind.__module__, kind.__name__]},
         "threshold": dict(outcome.threshold),
         "needed": outcome.needed,
         "structural": outcome.structural,
@@ -115,4 +119,13 @@ def _to_json(outcome: Outcome) -> dict[str, Any]:
 
 def _from_json(value: Mapping[str, Any]) -> Outcome:
     estimate = value["estimate"]
-    return Outcome(**{**value, "estimate": None if estimate is None else Estimate(**estimate)})
+    return Outcome(**{**value, "estimate": None if estimate is None else _estimate(estimate)})
+
+
+def _estimate(value: Mapping[str, Any]) -> Estimate:
+    numbers = dict(value)
+    module, name = numbers.pop(_KIND)
+    if not module.startswith(_STATS):
+        raise ValueError(f"{module} is no module of {_STATS}")
+    found: Estimate = getattr(import_module(module), name)(**numbers)
+    return found

@@ -93,6 +93,15 @@ def test_our_code_and_how_rows_were_drawn_are_part_of_it(
     assert len(asked) == 4
 
 
+def test_an_estimate_that_knows_more_is_read_as_it_was(bench: Bench) -> None:
+    checks = "- not_worse_than: {split: live, max_loss: 2pp}\n- gain_transfer"
+    suite = load_suite(bench.suite(checks, rest="champion: good"))
+    first, second = run_suite(suite), run_suite(suite)
+    assert {type(r.estimate).__name__ for r in first.results} >= {"PairedEstimate"}
+    assert second.results == first.results
+    assert results(run_suite(suite, fresh=True)) == results(first)
+
+
 def test_decide_reads_it_too(bench: Bench, asked: list[str]) -> None:
     suite = load_suite(bench.suite(CHECKS))
     first = run_suite(suite)
