@@ -56,6 +56,11 @@ def _key(check: Check, view: View, gathered: Gathered) -> str | None:
     fields = asdict(check)  # type: ignore[call-overload]
     if not f"{kind.__module__}.".startswith(_OURS) or any(map(REFERENCE.fullmatch, _texts(fields))):
         return None
+    try:
+        # What is no plain value, such as a function in a Python suite, has no name to trust.
+        json.dumps(fields)
+    except TypeError:
+        return None
     splits = {
         name: [gathered.keys.get(name), sorted(found.failures.items()), found.total, found.labelled]
         if isinstance(found, Evidence)
@@ -76,7 +81,8 @@ def _key(check: Check, view: View, gathered: Gathered) -> str | None:
         view.variants,
         history,
     ]
-    return digest(["judged", kind.__name__, fields, splits, probes, suite, _code()])
+    outcomes = sorted(gathered.probe_keys.values())
+    return digest(["judged", kind.__name__, fields, splits, probes, outcomes, suite, _code()])
 
 
 def _texts(value: Any) -> list[str]:
