@@ -121,6 +121,8 @@ def deepchecks(folder: Path) -> Iterator[Ratio]:
             ("memory above torch's own", lambda s: s[1]["megabytes"], "MB", "0.5"),
             ("reports", lambda s: s[1]["report"] / 1e6, "MB", ""),
         ):
+            if not all(value(theirs) for _, theirs in pairs):
+                continue  # Nothing was measured: there is no ratio to nothing.
             yield Ratio.of(
                 f"ours / deepchecks' {name}: {what}",
                 [(value(mine), value(theirs)) for mine, theirs in pairs],
