@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import lru_cache
@@ -24,6 +25,8 @@ from modelchecks.stats.estimate import Estimate
 
 _OURS, _STATS = "modelchecks.checks.", "modelchecks.stats."
 _KIND = "kind"
+_CALLS = re.compile(f'"{REFERENCE.pattern}"')
+"""A JSON text that names somebody's code, as a value or a key."""
 
 
 def remembered(
@@ -54,12 +57,12 @@ def _key(check: Check, view: View, gathered: Gathered) -> str | None:
     """Return what an outcome is stored under, None where it depends on more than that holds."""
     kind = type(check)
     fields = asdict(check)  # type: ignore[call-overload]
-    if not f"{kind.__module__}.".startswith(_OURS) or any(map(REFERENCE.fullmatch, _texts(fields))):
-        return None
     try:
-        # What is no plain value, such as a function in a Python suite, has no name to trust.
-        json.dumps(fields)
+        text = json.dumps(fields, ensure_ascii=False)
     except TypeError:
+        # What is no plain value, such as a function in a Python suite, has no name to trust.
+        return None
+    if not f"{kind.__module__}.".startswith(_OURS) or _CALLS.search(text):
         return None
     splits = {
         name: [gathered.keys.get(name), sorted(found.failures.items()), found.total, found.labelled]
@@ -83,16 +86,6 @@ def _key(check: Check, view: View, gathered: Gathered) -> str | None:
     ]
     outcomes = sorted(gathered.probe_keys.values())
     return digest(["judged", kind.__name__, fields, splits, probes, outcomes, suite, _code()])
-
-
-def _texts(value: Any) -> list[str]:
-    if isinstance(value, str):
-        return [value]
-    if isinstance(value, Mapping):
-        value = [*value, *value.values()]
-    if isinstance(value, list | tuple | set | frozenset):
-        return [text for item in value for text in _texts(item)]
-    return []
 
 
 @lru_cache

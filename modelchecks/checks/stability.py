@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -103,7 +104,7 @@ class Stability:
             for tag, found in choices.items():
                 message += f". {split}: {tag} moves the accuracy by {points(found['range'], 2)}"
         for split in own:
-            gain = self._gain(view, split, own[split][1], alpha)
+            gain = self._gain(view, split, own[split], alpha)
             if gain is not None:
                 details["gain"][split] = gain
                 message += f". {gain['said']}"
@@ -129,8 +130,12 @@ class Stability:
         except stats.TooFewRowsError as error:
             return runs, None, f"{str(error).removeprefix('accuracies: ')} under `runs:`"
 
+    def _groups(self, runs: Runs) -> int:
+        """Return how many different choices the runs made."""
+        return len({_choices(run, self.chance) for run in runs})
+
     def _gain(
-        self, view: View, split: str, own: Estimate | None, alpha: float
+        self, view: View, split: str, own: tuple[Runs, Estimate | None, str], alpha: float
     ) -> dict[str, Any] | None:
         """Return whether the gain over the champion is more than runs of a recipe differ by."""
         variant, champion = str(view.variant), view.champion
@@ -139,20 +144,18 @@ class Stability:
         evidence = view.split(split)
         (right, n), (theirs, other_n) = (evidence.correct(name) for name in (variant, champion))
         gain = right / n - theirs / other_n
-        try:
-            runs, spread, _ = self._spread(view, split, True)
-        except EvidenceError:
-            runs, spread = [], None
-        yardstick, sides = own or spread, [runs]
-        if own is not None:
-            sides = [view.probe(self._request(split, False))["runs"], runs]
-        groups = [len({_choices(run, self.chance) for run in side}) for side in sides]
+        sides = [own]
+        with suppress(EvidenceError):
+            sides.append(self._spread(view, split, True))
+        spreads = [(runs, spread) for runs, spread, _ in sides if spread is not None]
         what = f"{split}: {points(abs(gain))} {'above' if gain > 0 else 'below'} {champion}"
-        if yardstick is None:
+        if not spreads:
             said = f"{what}, and no runs tell how much of that is chance"
             return {"gain": gain, "established": False, "said": said}
-        other, pooled = spread if own else None, (groups[0], groups[-1])
-        least = stats.gain_over_spread(gain, yardstick, other, groups=pooled, alpha=alpha)
+        (runs, spread), (others, other) = spreads[0], spreads[-1]
+        groups = self._groups(runs), self._groups(others)
+        both = other if len(spreads) == 2 else None
+        least = stats.gain_over_spread(gain, spread, both, groups=groups, alpha=alpha)
         established = gain > least
         said = f"{what}, {'more' if established else 'not more'} than the {points(least)} by which"
         said += " two runs of one recipe differ"

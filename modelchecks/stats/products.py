@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelchecks.stats.interval import Floats
-
-Singles = NDArray[np.float32]
+from modelchecks.stats.kernel import Singles
 
 
 def gpu() -> Any:
