@@ -9,7 +9,6 @@ live in an environment of their own, whose interpreter `make bench` is told by O
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from importlib.util import find_spec
@@ -106,7 +105,7 @@ def estimate_theirs(folder: Path) -> None:
 
 
 class timed:
-    """Prints the seconds of a block and the process's peak memory, as the last line."""
+    """Prints the seconds of a block, as the last line."""
 
     def __enter__(self) -> None:
         self.started = time.perf_counter()
@@ -114,9 +113,7 @@ class timed:
     def __exit__(self, kind: object, *_: object) -> None:
         if kind is None:
             seconds = time.perf_counter() - self.started
-            scale = 1e6 if sys.platform == "darwin" else 1e3
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale
-            print("\n" + json.dumps({"seconds": seconds, "megabytes": peak}))
+            print("\n" + json.dumps({"seconds": seconds}))
 
 
 SIDES = {

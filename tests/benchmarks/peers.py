@@ -8,21 +8,15 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
+from measure import megabytes
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "suites"))
-
-
-def megabytes() -> float:
-    """Return this process's peak memory so far."""
-    scale = 1e6 if sys.platform == "darwin" else 1e3
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale
 
 
 def prepare(folder: Path, rows: int = 10_000) -> None:
