@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from functools import lru_cache
 from importlib import import_module
@@ -48,7 +49,9 @@ def remembered(
     if outcome.status == "errored" or outcome.history is not None:
         return outcome
     kept = _to_json(outcome)
-    store.save_outcome(key, kept, {"split": JUDGED, "facet": type(check).__name__})
+    # A store that is for reading alone remembers nothing, and what was judged stands.
+    with suppress(EvidenceError, OSError):
+        store.save_outcome(key, kept, {"split": JUDGED, "facet": type(check).__name__})
     # As it will be read the next time: lists in place of tuples.
     return _from_json(json.loads(json.dumps(kept)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -111,6 +112,26 @@ def test_decide_reads_it_too(bench: Bench, asked: list[str]) -> None:
     again = judge_again(suite, path)
     assert not asked
     assert results(again) == results(first)
+
+
+def test_a_store_that_cannot_be_written_is_judged_all_the_same(
+    bench: Bench, asked: list[str]
+) -> None:
+    suite = load_suite(bench.suite(CHECKS))
+    first = run_suite(suite)
+    path = bench.folder / "run.json"
+    record.write_text(path, record.dumps(first))
+    for file in files(bench):
+        file.unlink()
+        file.mkdir()
+    asked.clear()
+    again = judge_again(suite, path)
+    assert len(asked) == 4
+    assert results(again) == results(first)
+    shutil.rmtree(bench.folder / ".modelchecks" / "probes")
+    (bench.folder / ".modelchecks" / "probes").write_text("no folder", encoding="utf-8")
+    assert results(judge_again(suite, path)) == results(first)
+    assert len(asked) == 8
 
 
 def test_answers_that_are_gone_are_errored_whatever_is_remembered(bench: Bench) -> None:
