@@ -47,7 +47,9 @@ class LoggedAnswers:
 
     def _classes(self, values: NDArray[np.float64], where: str) -> Answers:
         finite = np.isfinite(values)
-        wrong = finite & ((values < 0) | (values != np.floor(values)))
+        # 2^31, as for labels: beyond that it is no class id, and soon no exact number.
+        whole = (values == np.floor(values)) & (values < 2**31)
+        wrong = finite & ((values < 0) | ~whole)
         if wrong.any():
             raise EvidenceError(f"{where}: {values[wrong][0]} is no class id")
         predicted = np.where(finite, values, -1).astype(np.int64)
