@@ -42,7 +42,7 @@ def test_probability_lists():
     [
         (np.array([0.5]), "0.5 is no class id"),
         (np.array([-1]), "-1.0 is no class id"),
-        (np.array([2**63 + 5], np.uint64), "e+18 is no class id"),
+        (np.array([2**63 + 5], np.uint64), r"e\+18 is no class id"),
         (["cow"], "class name 'cow' is not in the suite's `classes:`"),
         ([[0.1, 0.9], [0.2, 0.3, 0.5]], r"lengths \[2, 3\]"),
         ([[], []], "lengths"),
