@@ -161,13 +161,13 @@ def _halve(job: Job, error: OutOfMemoryError, store: Store) -> None:
 
 def _paces(suite: Suite, split: str, store: Store, collecting: bool) -> Callable[[Variant], Pace]:
     """Return what tells a variant's pace: remembered, as the suite says, or measured now."""
-    declared = suite.split(split)
+    declared, compute = suite.split(split), suite.compute
 
     def pace_of(variant: Variant) -> Pace:
         if (known := store.pace(pace_key(suite, variant))) is not None:
             return Pace(**known)
-        if suite.compute.batch_size is not None:
-            return Pace(suite.compute.batch_size)
+        if compute.batch_size is not None and compute.precision == "float32":
+            return Pace(compute.batch_size)
         if not collecting:
             raise EvidenceError(
                 f"the evidence store holds nothing of variant {variant.name!r} as it is now; run "

@@ -58,13 +58,14 @@ REFERENCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How a model is asked: how many images at once, and in which memory format.
+    """How a model is asked: how many images at once, in which memory format and precision.
 
-    Both change the last bits of its answers, so both are part of the key of what it answered.
+    All three change its answers, by bits or more, so all are part of the key of what it answered.
     """
 
     batch_size: int
     channels_last: bool = False
+    bfloat16: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,7 @@ def pace_key(suite: Suite, variant: Variant) -> str:
         if reference is not None
     ]
     compute = suite.compute
-    asked = [compute.batch_size, compute.device, compute.threads]
+    asked = [compute.batch_size, compute.device, compute.threads, compute.precision]
     return digest([code, asked, os.cpu_count(), _version("torch")])
 
 

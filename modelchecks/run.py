@@ -131,6 +131,7 @@ def _variants(plan: Plan, gathered: Gathered) -> dict[str, dict[str, Any]]:
             "model": variant.model,
             "logged": variant.logged,
             "trusted": variant.trusted,
+            "pace": seen.get(variant.name, {}).get("pace"),
         }
         for variant in plan.suite.variants
         if variant.name in plan.variants

@@ -95,6 +95,7 @@ class Scan:
         """Return what is stored of one shard's facets, and collect and store what is not."""
         parts: Parts = {}
         missing = []
+        alone = len(self.samples) <= self.job.suite.compute.shard_rows
         for facet, key in self.job.keys.items():
             if facet in self.finished or self._failed(facet):
                 continue
@@ -111,8 +112,13 @@ class Scan:
             found, failures = self._collect(shard, missing)
             self.failures |= failures
             for facet, part in found.items():
-                self.store.save_shard(self.job.keys[facet], shard.index, part)
-            parts |= found
+                if alone and not keeps_every_row(facet):
+                    # The whole at once, as long as no other gate can claim the shard.
+                    self.store.save_whole(self.job.keys[facet], part)
+                    self.finished[facet] = part
+                else:
+                    self.store.save_shard(self.job.keys[facet], shard.index, part)
+                    parts[facet] = part
         else:
             self._count(shard.stop - shard.start)
         return parts

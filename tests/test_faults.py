@@ -133,6 +133,18 @@ def truncated(folder: Path, draw: np.random.Generator) -> None:
     put(folder, "live", image=found)
 
 
+def turned(folder: Path, draw: np.random.Generator) -> None:
+    """Save a tenth as a camera held upright does: pixels on their side, and a note to turn them."""
+    found = images(folder, "live")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for row in draw.permutation(len(found))[: len(found) // 10].tolist():
+        image, file = Image.fromarray(np.rot90(decoded(found[row])).copy()), io.BytesIO()
+        image.save(file, "PNG", exif=exif)
+        found[row] = file.getvalue()
+    put(folder, "live", image=found)
+
+
 def renumbered(folder: Path, draw: np.random.Generator) -> None:
     labels = table(folder, "live")["label"].to_numpy().copy()
     put(folder, "live", label=np.where(labels == 9, 10, labels))
@@ -254,6 +266,13 @@ FAULTS = {
         "are blank",
     ),
     "one truncated JPEG": Fault(truncated, {"image_schema", "images"}, says="cannot be read"),
+    "turned by EXIF": Fault(turned, {"image_schema"}, {"images"}, says="EXIF says to turn"),
+    "odd aspect ratio": Fault(
+        each("live", lambda x: np.concatenate([x, x], axis=1), 0.02),
+        {"image_schema"},
+        {"images", "tensor_schema"},
+        says="of another kind",
+    ),
     "class renumbered": Fault(renumbered, {"labels", "label-schema"}, says="class 10 is new"),
     "two classes swap numbers": Fault(swapped_numbers, {"label_noise"}, says="renumbered"),
     "class missing live": Fault(without_class, {"labels"}, says="class bag has no row"),

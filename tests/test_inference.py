@@ -56,6 +56,12 @@ def inplace(images):
     images[:] = 0
     return torch.zeros(len(images), 1, 4, 4)
 
+class Coarse(Net):
+    def forward(self, x):
+        # What bfloat16 rounds away is what this answers by.
+        logits = super().forward(x)
+        return (logits - logits.float().detach().to(torch.bfloat16)) * 300
+
 class Leaving(Net):
     def forward(self, x):
         raise SystemExit(0)
@@ -284,3 +290,59 @@ def test_the_pace_is_measured_once_and_any_pace_gives_the_same_answers(nets):
     samples = ArraySamples([str(i) for i in range(100)], images, np.zeros(100, np.int64))
     found = fastest(Variant("v", "nets:Net", "a.safetensors"), nets, Compute(), samples)
     assert found.batch_size in (32, 64, 128)
+
+
+def test_bfloat16_is_what_autocast_gives(nets):
+    images = np.load(nets / "x2.npy")[..., None]
+    exact = model(nets).logits(images)
+    asked = model(nets, wanted=frozenset({EMBEDDING}), pace=Pace(40, bfloat16=True))
+    with torch.autocast("cpu", torch.bfloat16), torch.inference_mode():
+        expected = asked.module(asked.inputs(images)).float()
+    found = asked.logits(images)
+    assert found.dtype == torch.float32
+    assert not torch.equal(found, exact)
+    assert torch.equal(found, expected)
+    assert asked(batch(nets)).embedding.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("net", "precision", "taken"),
+    [("Net", "bfloat16", True), ("Net", "float32", False), ("Coarse", "bfloat16", False)],
+)
+def test_bfloat16_is_taken_where_it_is_allowed_faster_and_close(
+    nets, monkeypatch, net, precision, taken
+):
+    monkeypatch.setattr(
+        Model, "seconds_per_image", lambda self, pace, images: 1e-6 if pace.bfloat16 else 1e-5
+    )
+    samples = ArraySamples(
+        [str(i) for i in range(100)], np.load(nets / "x.npy")[..., None], np.zeros(100, np.int64)
+    )
+    variant = Variant("v", f"nets:{net}", "a.safetensors")
+    found = fastest(variant, nets, Compute(batch_size=40, precision=precision), samples)
+    assert found == Pace(40, bfloat16=taken, channels_last=taken)
+
+
+def test_bfloat16_that_is_not_faster_is_not_taken(nets, monkeypatch):
+    monkeypatch.setattr(Model, "seconds_per_image", lambda self, pace, images: 1e-5)
+    samples = ArraySamples(
+        [str(i) for i in range(100)], np.load(nets / "x.npy")[..., None], np.zeros(100, np.int64)
+    )
+    variant = Variant("v", "nets:Net", "a.safetensors")
+    assert fastest(variant, nets, Compute(precision="bfloat16"), samples) == Pace(64)
+
+
+def test_a_precision_has_evidence_of_its_own_and_stands_in_the_record(nets, monkeypatch):
+    monkeypatch.setattr(
+        Model, "seconds_per_image", lambda self, pace, images: 1e-6 if pace.bfloat16 else 1e-5
+    )
+    exact, quick = (
+        run_suite(suite(nets, compute=f"batch_size: 40, precision: {precision}"))
+        for precision in ("float32", "bfloat16")
+    )
+    keys = [run.provenance["evidence"]["live"]["answers:a"] for run in (exact, quick)]
+    assert keys[0] != keys[1]
+    assert exact.variants["a"]["pace"] == {
+        "batch_size": 40, "channels_last": False, "bfloat16": False
+    }  # fmt: skip
+    assert quick.variants["a"]["pace"]["bfloat16"]

@@ -177,7 +177,7 @@ def row(found: dict) -> tuple[str, ...]:
         found["what"],
         f"{found['ours']:.3g} {found['unit']}",
         f"{found['theirs']:.3g} {found['unit']}",
-        f"{found['ratio']:.2f}",
+        f"{found['ratio']:.2g}" if found["ratio"] < 0.1 else f"{found['ratio']:.2f}",
         spread,
         found["budget"],
     )
