@@ -6,6 +6,7 @@ array (n,). Pixel values are scaled to [0, 1] first: uint8 by 255, floats are ta
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,30 @@ def resolve(name: str, folder: Path) -> Feature:
 
 
 def _grey(images: Images) -> NDArray[np.float32]:
-    """Return luminance (n, height, width) in [0, 1]; an alpha channel is left out."""
+    """Return luminance (n, height, width) in [0, 1]; an alpha channel is left out.
+
+    Of images that nobody can write to it is computed once, whatever features ask for it.
+    """
+    if images.flags.writeable:
+        return _luminance(images)
+    of, grey = _LAST.get("grey", (lambda: None, None))
+    if of() is not images or grey is None:
+        grey = _luminance(images)
+        grey.flags.writeable = False
+        _LAST["grey"] = weakref.ref(images, lambda of: _forget(of)), grey
+    return grey
+
+
+_LAST: dict[str, tuple[Callable[[], Any], NDArray[np.float32]]] = {}
+"""The luminance of the last images, as long as they live."""
+
+
+def _forget(of: Callable[[], Any]) -> None:
+    if _LAST.get("grey", (None,))[0] is of:
+        _LAST.clear()
+
+
+def _luminance(images: Images) -> NDArray[np.float32]:
     scale = np.float32(1 / np.iinfo(images.dtype).max) if images.dtype.kind in "ui" else 1.0
     if images.shape[3] < 3:
         grey = images[..., 0]

@@ -174,7 +174,11 @@ class Model:
 
     def _forward(self, images: NDArray[Any]) -> torch.Tensor:
         # A model that draws answers each batch as it would alone, in whatever process.
-        torch.manual_seed(self._seed)
+        if self._device.type == "cpu":
+            # `torch.manual_seed` also keeps a traceback for CUDA at each call, and never drops it.
+            torch.default_generator.manual_seed(self._seed)
+        else:
+            torch.manual_seed(self._seed)
         try:
             # A copy: what a transform does to its pixels is not for the next variant to see.
             given = self._transform(images if self._transform is to_tensor else images.copy())

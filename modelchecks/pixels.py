@@ -124,7 +124,7 @@ def _measured(
     else:
         tally.span(("value",), np.concatenate([lowest, highest]))
     with np.errstate(invalid="ignore", over="ignore"):
-        mean, std = flat.mean(1), flat.std(1)
+        mean, std = _moments(flat)
         spread = image_features.contrast(images)
         colours = _coloured(images)
     constant = lowest == highest
@@ -154,13 +154,25 @@ def _coloured(images: NDArray[Any]) -> NDArray[np.float64]:
     """Return what `_COLOURS` names, (6, n)."""
     if images.shape[3] < 3:
         return np.full((len(_COLOURS), len(images)), np.nan)
-    means = images[..., :3].mean(axis=2, dtype=np.float64)
-    middle = max(1, means.shape[1] // 2)
-    warm = means[..., 0] - means[..., 2]
-    spreads = images[..., :3:2].std(axis=(1, 2), dtype=np.float64)
-    red, green, blue = means.mean(axis=1).T
+    # Channel by channel: side by side in memory, numpy takes ten times as long.
+    planes = np.ascontiguousarray(np.moveaxis(images[..., :3], 3, 0))
+    red, green, blue = planes.mean(axis=3, dtype=np.float64)
+    warm = red - blue
+    middle = max(1, warm.shape[1] // 2)
     top, bottom = warm[:, :middle].mean(1), warm[:, -middle:].mean(1)
-    return np.stack([red, green, blue, top, bottom, spreads[:, 0] - spreads[:, 1]])
+    flat = planes.reshape(3, len(images), -1)
+    spread = _moments(flat[0])[1] - _moments(flat[2])[1]
+    return np.stack([*(part.mean(1) for part in (red, green, blue)), top, bottom, spread])
+
+
+def _moments(flat: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the mean and the standard deviation of each row (n, values)."""
+    mean = flat.mean(1, dtype=np.float64)
+    if flat.dtype.kind not in "ui" or flat.dtype.itemsize > 2:
+        return mean, flat.std(1, dtype=np.float64)
+    # Without what they have in common, small whole numbers lose nothing that counts in float32.
+    apart = flat - mean.astype(np.float32)[:, None]
+    return mean, np.sqrt(np.square(apart, out=apart).mean(1, dtype=np.float64))
 
 
 def _sources_facts(batch: Batch, table: Table, tally: Tally) -> None:

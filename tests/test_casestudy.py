@@ -297,9 +297,24 @@ def test_coral_is_zero_for_the_same_cloud_and_follows_its_formula():
     source, target = torch.randn(50, 4, generator=draw), torch.randn(60, 4, generator=draw) * 2 + 1
     assert float(coral(source, source)) == 0
     a, b = source.numpy().astype(float), target.numpy().astype(float)
-    spread = ((np.cov(a.T) - np.cov(b.T)) ** 2).sum() / (4 * 16)
-    expected = ((a.mean(0) - b.mean(0)) ** 2).sum() / 4 + spread
+    spread = ((np.cov(a.T) - np.cov(b.T)) ** 2).sum() / 4
+    expected = ((a.mean(0) - b.mean(0)) ** 2).sum() + spread
     assert float(coral(source, target)) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.slow
+def test_the_adaptation_adapts(pool, rows):
+    """With the loss, accuracy in the adjacent environment is higher, and costs nothing at home."""
+    images, labels = pool
+    counts = {"train": 6144, "val": 1000, "adapt": 1000, "offline": 1000}
+    splits = {name: (images[rows[name][:n]], labels[rows[name][:n]]) for name, n in counts.items()}
+    plain = Recipe(name="plain", epochs=4, peak_rate=0.1, flips=True)
+    (_, without), (_, adapted) = (
+        train(recipe, splits, seed=0, say=lambda line: None)
+        for recipe in (plain, replace(plain, coral=0.1))
+    )
+    assert adapted[-1]["adjacent_accuracy"] > without[-1]["adjacent_accuracy"] + 0.02
+    assert adapted[-1]["offline_accuracy"] > without[-1]["offline_accuracy"] - 0.02
 
 
 def test_a_small_training_learns(small):

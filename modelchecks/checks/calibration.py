@@ -63,8 +63,9 @@ class Calibration:
         """Return the decision on the calibration of the view's variant."""
         alpha, variant, margin = level(self.confidence), str(view.variant), self.max_error
         rows = LabelledRows(view, self.live, variant)
-        error, over = _measured(rows, variant, margin, alpha)
-        strict_error, strict_over = _measured(rows, variant, margin, alpha / 2)
+        (error, over), (strict_error, strict_over) = _measured(
+            rows, variant, margin, alpha, alpha / 2
+        )
         status: Status = "inconclusive"
         if strict_error.lower_bound > margin or _size(strict_over).lower_bound > margin:
             status = "failed"
@@ -78,7 +79,7 @@ class Calibration:
         details: dict[str, Any] = {"live": _details(rows, variant, error, over)}
         if self.offline is not None:
             before_rows = LabelledRows(view, self.offline, variant)
-            before, before_over = _measured(before_rows, variant, margin, alpha)
+            ((before, before_over),) = _measured(before_rows, variant, margin, alpha)
             change = stats.metric_drop(before, error, higher_is_better=False)
             details["offline"] = _details(before_rows, variant, before, before_over)
             details["change"] = asdict(change)
@@ -103,13 +104,18 @@ class Calibration:
 
 
 def _measured(
-    rows: LabelledRows, variant: str, margin: float, alpha: float
-) -> tuple[Estimate, Estimate]:
-    """Return the calibration error and mean confidence minus accuracy."""
+    rows: LabelledRows, variant: str, margin: float, *alphas: float
+) -> list[tuple[Estimate, Estimate]]:
+    """Return, at each alpha, the calibration error and mean confidence minus accuracy."""
     confidence, right = rows.confidence(variant), rows.right(variant)
-    error = stats.calibration_error(confidence, right, margin=margin, alpha=alpha)
-    fields = {name: getattr(error, name) for name in Estimate.__slots__}
-    return Estimate(**fields), stats.confidence_gap(confidence, right, alpha=alpha)
+    errors = stats.calibration_errors(confidence, right, margin=margin, alphas=alphas)
+    return [
+        (
+            Estimate(**{name: getattr(error, name) for name in Estimate.__slots__}),
+            stats.confidence_gap(confidence, right, alpha=alpha),
+        )
+        for error, alpha in zip(errors, alphas, strict=True)
+    ]
 
 
 def _size(over: Estimate) -> Estimate:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from modelchecks.stats.calibration import CalibrationEstimate as CalibrationEstimate
     from modelchecks.stats.calibration import ReliabilityBin as ReliabilityBin
     from modelchecks.stats.calibration import calibration_error as calibration_error
+    from modelchecks.stats.calibration import calibration_errors as calibration_errors
     from modelchecks.stats.calibration import classwise_error as classwise_error
     from modelchecks.stats.calibration import confidence_gap as confidence_gap
     from modelchecks.stats.calibration import debiased_l2 as debiased_l2
@@ -148,6 +149,7 @@ _HOME = {
     "bootstrap_metric": "bootstrap",
     "bounded_mean": "mean",
     "calibration_error": "calibration",
+    "calibration_errors": "calibration",
     "canary": "sequential",
     "checkpoint_agreement": "checkpoints",
     "classwise_error": "calibration",

@@ -8,7 +8,7 @@ bins of equal numbers of rows; over- and underconfidence that cancel within a bi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -69,29 +69,39 @@ def calibration_error(
     Source: consistency resampling, Bröcker and Smith (2007), Weather and Forecasting 22, 651-661,
     inverted.
     """
+    (estimate,) = calibration_errors(confidence, correct, margin=margin, alphas=(alpha,), seed=seed)
+    return estimate
+
+
+def calibration_errors(
+    confidence: NDArray[Any],
+    correct: NDArray[Any],
+    *,
+    margin: float,
+    alphas: Sequence[float],
+    seed: int = 0,
+) -> tuple[CalibrationEstimate, ...]:
+    """Return `calibration_error` at several alphas, from the same simulated models."""
     c, y = _rows(confidence, correct)
     if not 0 <= margin <= 1:
         raise ValueError(f"margin: {margin} is not between 0 and 1")
-    check_alpha(alpha)
+    for alpha in alphas:
+        check_alpha(alpha)
     models = _Models(c, y, seed)
-    value = models.largest(0.5, margin)
+    return tuple(_at(models, margin, alpha) for alpha in alphas)
+
+
+def _at(models: _Models, margin: float, alpha: float) -> CalibrationEstimate:
+    value, n = models.largest(0.5, margin), models.n
     lower, upper = models.smallest(alpha, margin), models.largest(alpha, margin)
     low, high = models.smallest(0.025, margin), models.largest(0.025, margin)
     # Monte-Carlo noise could put bounds that nearly meet in the wrong order.
     low, high = min(low, value), max(high, value)
     method = "consistency-resampling"
-    estimate = Estimate(value, low, high, lower, upper, alpha, len(c), method)
+    estimate = Estimate(value, low, high, lower, upper, alpha, n, method)
+    verdict = decide(estimate, margin)
     return CalibrationEstimate(
-        value,
-        low,
-        high,
-        lower,
-        upper,
-        alpha,
-        len(c),
-        method,
-        decide(estimate, margin),
-        models.plug_in,
+        value, low, high, lower, upper, alpha, n, method, verdict, models.plug_in
     )
 
 

@@ -25,7 +25,7 @@ def linear():
 """
 
 
-def suite_folder(model: str, images: np.ndarray, variants: int, rows_of: str = "") -> Path:
+def suite_folder(model: str, images: np.ndarray, variants: int, precision: str = "float32") -> Path:
     """Write images, labels, weights and a suite over them; return the folder."""
     import torch
     from safetensors.torch import save_file
@@ -47,6 +47,7 @@ def suite_folder(model: str, images: np.ndarray, variants: int, rows_of: str = "
         "  a: {source: arrays, images: x.npy, labels: y.npy, sampling: random}\n"
         "variants:\n" + "\n".join(lines) + "\n"
         "checks:\n  - accuracy_floor: {split: a, min_accuracy: 1%}\n"
+        f"compute: {{precision: {precision}}}\n"
     )
     return folder
 
@@ -67,7 +68,12 @@ def full_plan(folder: Path, heavy: bool):
 
 
 def pass_against_bare(
-    name: str, model: str, images: np.ndarray, repeats: int, budget: str
+    name: str,
+    model: str,
+    images: np.ndarray,
+    repeats: int,
+    budget: str,
+    precision: str = "float32",
 ) -> Ratio:
     """Return the pass with all evidence over the bare forwards of the same batches."""
     import torch
@@ -77,7 +83,7 @@ def pass_against_bare(
     from modelchecks.inference import Model
     from modelchecks.store import Store
 
-    folder = suite_folder(model, images, variants=3)
+    folder = suite_folder(model, images, variants=3, precision=precision)
     suite, plan = full_plan(folder, heavy=True)
     store = Store(folder / "cache")
 
@@ -105,7 +111,10 @@ def pass_against_bare(
             if pace.channels_last:
                 inputs = inputs.contiguous(memory_format=torch.channels_last)
             for module in models:
-                module(inputs)
+                with torch.autocast(
+                    "cpu", torch.bfloat16, enabled=pace.bfloat16, cache_enabled=False
+                ):
+                    module(inputs)
         return time.perf_counter() - started
 
     found = in_turns(f"{name}: pass / bare forwards", ours, bare, repeats, budget)
