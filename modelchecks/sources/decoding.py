@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from modelchecks.sources import Image
 MAX_PIXELS = 50_000_000
 """A larger image is not decoded, unless the suite allows it."""
 _DECODERS = min(4, os.cpu_count() or 1)
+_PROBED, _WORTH = 16, 0.25e-3
+"""So many are decoded first: where one takes longer than this (seconds), threads share the rest."""
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "JPEG2000", "AVIF")
 """What is decoded: pixels only, nothing that another program would have to draw."""
 _ORIENTATION = 0x0112
@@ -116,8 +119,9 @@ def decode_all(
 ) -> tuple[list[Found | None], dict[int, str]]:
     """Return what `decode` makes of each value, None where it cannot, and the reason by position.
 
-    `names` tells what a position is called. Several threads, since image decoders work outside the
-    interpreter's lock; processes would have to send the pixels back.
+    `names` tells what a position is called. Several threads where an image takes its time, since
+    decoders work outside the interpreter's lock; of small ones most is inside it, and threads take
+    nearly twice as long. Processes would have to send the pixels back.
     """
 
     def some(part: Sequence[Any]) -> list[Found | Exception]:
@@ -129,13 +133,17 @@ def decode_all(
                 found.append(error)
         return found
 
-    size = max(32, -(-len(values) // (2 * _DECODERS)))
-    parts = [values[start : start + size] for start in range(0, len(values), size)]
-    if len(parts) < 2 or _DECODERS == 1:
-        found = some(values)
-    else:
+    started = time.perf_counter()
+    found = some(values[:_PROBED])
+    rest = values[_PROBED:]
+    worth = time.perf_counter() - started > _WORTH * _PROBED
+    size = max(32, -(-len(rest) // (2 * _DECODERS)))
+    parts = [rest[start : start + size] for start in range(0, len(rest), size)]
+    if worth and len(parts) > 1 and _DECODERS > 1:
         with ThreadPoolExecutor(_DECODERS, "modelchecks-decode") as pool:
-            found = [image for part in pool.map(some, parts) for image in part]
+            found += [image for part in pool.map(some, parts) for image in part]
+    else:
+        found += some(rest)
     unreadable = {
         position: f"{names(position)}: {type(error).__name__}: {error}"
         for position, error in enumerate(found)

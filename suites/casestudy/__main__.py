@@ -57,8 +57,14 @@ def unexpected(run: Run) -> list[str]:
     return wrong
 
 
-FGSM = {2.0: (0.82, 0.92), 4.0: (0.72, 0.87), 8.0: (0.52, 0.74)}
-"""Lowest and highest accuracy under one step of so many of 255, on 500 offline images."""
+FGSM = {
+    # variant: accuracy under one step of 2, 4 and 8 of 255 that the case study was measured with
+    "baseline": (0.886, 0.836, 0.689),
+    "domain_adapted": (0.887, 0.814, 0.664),
+    "curriculum": (0.882, 0.793, 0.649),
+}
+APART = 0.06
+"""How far from it: 500 images are within 4.2 points of the truth, and another training within 2."""
 
 
 def unsound(run: Run) -> list[str]:
@@ -72,11 +78,12 @@ def unsound(run: Run) -> list[str]:
         expected = {"contract": ("passed",), "search": ("failed", "inconclusive")}
         allowed = expected.get(result.check, (result.status,))
         curves = result.details.get("curves", {}) if result.check == "adversarial" else {}
+        measured = dict(zip((2.0, 4.0, 8.0), FGSM.get(result.variant or "", ()), strict=False))
         for point in curves.get("fast gradient sign, eps", ()):
-            low, high = FGSM.get(point["severity"], (0.0, 1.0))
-            if not low <= point["value"] <= high:
+            expected_here = measured.get(point["severity"])
+            if expected_here is not None and abs(point["value"] - expected_here) > APART:
                 at = f"{point['value']:.3f} at eps {point['severity']:g}"
-                wrong.append(f"{result.case}: accuracy {at} is not in {low} to {high}")
+                wrong.append(f"{result.case}: accuracy {at} is not within 6 pp of {expected_here}")
         if result.status not in allowed:
             wrong.append(f"{result.case}: expected {' or '.join(allowed)}, got {result.status}")
     seen = {result.check for result in run.results}
