@@ -70,10 +70,8 @@ def test_each_bound_errs_in_at_most_five_percent_of_logs(law: str) -> None:
     found = [estimate(check, drawn(draw, 500)) for _ in range(REPLICATES)]
     above = np.mean([one.lower_bound > truth for one in found])
     below = np.mean([one.upper_bound < truth for one in found])
-    # Hall's transformation is approximate: it may err by one point more on a skewed law.
-    allowed = 0.053 + ERROR + (0.01 if law == "lognormal mean" else 0)
-    assert above <= allowed
-    assert below <= allowed
+    assert above <= 0.053 + ERROR
+    assert below <= 0.053 + ERROR
     assert np.mean([one.low <= truth <= one.high for one in found]) >= 0.94 - ERROR
 
 

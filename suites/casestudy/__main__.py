@@ -63,8 +63,9 @@ FGSM = {
     "domain_adapted": (0.887, 0.814, 0.664),
     "curriculum": (0.882, 0.793, 0.649),
 }
-APART = 0.06
-"""How far from it: 500 images are within 4.2 points of the truth, and another training within 2."""
+APART = 0.09
+"""How far from it: 500 images are within 4.2 points of the truth, which is up to 5.1 points lower
+(decision 0012)."""
 
 
 def unsound(run: Run) -> list[str]:
@@ -83,7 +84,7 @@ def unsound(run: Run) -> list[str]:
             expected_here = measured.get(point["severity"])
             if expected_here is not None and abs(point["value"] - expected_here) > APART:
                 at = f"{point['value']:.3f} at eps {point['severity']:g}"
-                wrong.append(f"{result.case}: accuracy {at} is not within 6 pp of {expected_here}")
+                wrong.append(f"{result.case}: accuracy {at} is not within 9 pp of {expected_here}")
         if result.status not in allowed:
             wrong.append(f"{result.case}: expected {' or '.join(allowed)}, got {result.status}")
     seen = {result.check for result in run.results}

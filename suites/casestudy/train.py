@@ -188,16 +188,14 @@ def _loss(
 ) -> tuple[Tensor, float]:
     """Return the loss to minimise and the classification part of it."""
     with torch.autocast("cpu", torch.bfloat16, enabled=_bf16_is_faster()):
-        vectors = model.embed(inputs.contiguous(memory_format=torch.channels_last))
-        logits = model.classifier(vectors)
-        # A pass of its own, as the other environment is seen by itself.
-        other = None
-        if unlabelled is not None:
-            other = model.embed(unlabelled.contiguous(memory_format=torch.channels_last))
+        # One pass for both, so that the batch norms see the two environments together.
+        both = inputs if unlabelled is None else torch.cat([inputs, unlabelled])
+        vectors = model.embed(both.contiguous(memory_format=torch.channels_last))
+        logits = model.classifier(vectors[: len(inputs)])
     loss = cross_entropy(logits.float(), truth, label_smoothing=recipe.smoothing)
     classified = float(loss.detach())
-    if other is not None:
-        loss = loss + weight * coral(vectors.float(), other.float())
+    if unlabelled is not None:
+        loss = loss + weight * coral(vectors[: len(inputs)].float(), vectors[len(inputs) :].float())
     return loss, classified
 
 
