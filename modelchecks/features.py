@@ -38,21 +38,15 @@ def _grey(images: Images) -> NDArray[np.float32]:
     """
     if images.flags.writeable:
         return _luminance(images)
-    of, grey = _LAST.get("grey", (lambda: None, None))
-    if of() is not images or grey is None:
-        grey = _luminance(images)
+    if (key := id(images)) not in _GREY:
+        grey = _GREY[key] = _luminance(images)
         grey.flags.writeable = False
-        _LAST["grey"] = weakref.ref(images, lambda of: _forget(of)), grey
-    return grey
+        weakref.finalize(images, _GREY.pop, key, None)
+    return _GREY[key]
 
 
-_LAST: dict[str, tuple[Callable[[], Any], NDArray[np.float32]]] = {}
-"""The luminance of the last images, as long as they live."""
-
-
-def _forget(of: Callable[[], Any]) -> None:
-    if _LAST.get("grey", (None,))[0] is of:
-        _LAST.clear()
+_GREY: dict[int, NDArray[np.float32]] = {}
+"""The luminance of images, by their identity, as long as they live."""
 
 
 def _luminance(images: Images) -> NDArray[np.float32]:

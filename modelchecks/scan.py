@@ -95,7 +95,7 @@ class Scan:
         """Return what is stored of one shard's facets, and collect and store what is not."""
         parts: Parts = {}
         missing = []
-        alone = len(self.samples) <= self.job.suite.compute.shard_rows
+        alone = shard.stop - shard.start == len(self.samples)
         for facet, key in self.job.keys.items():
             if facet in self.finished or self._failed(facet):
                 continue

@@ -126,6 +126,16 @@ def test_what_is_broken_or_unknown_is_said(
     assert says in found.message
 
 
+def test_golden_answers_of_another_size_are_told_with_their_shape(noisy: Planted) -> None:
+    images = np.zeros((40, SIDE + 1, SIDE + 1, 3), np.uint8)
+    np.savez(noisy.folder / "odd.npz", images=images, logits=np.zeros((40, 2), np.float32))
+    found = noisy.judge("contract: {golden: odd.npz}", "linear", "linear")
+    assert found.status == "errored"
+    assert "on images of shape" in found.message
+    assert f"{SIDE + 1}, {SIDE + 1}, 3)" in found.message
+    assert "traceback" not in found.details
+
+
 def test_an_answer_that_is_not_finite_fails_at_dark_images_too(noisy: Planted) -> None:
     found = noisy.judge("contract: {}", "relative", "linear")
     assert found.status == "failed"

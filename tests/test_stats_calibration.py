@@ -17,6 +17,7 @@ from torchmetrics.functional.classification import binary_calibration_error
 
 from modelchecks.stats import (
     calibration_error,
+    calibration_errors,
     classwise_error,
     clopper_pearson,
     confidence_gap,
@@ -381,3 +382,11 @@ def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
     code = "; ".join(f"import modelchecks.stats.{name}" for name in modules.split())
     heavy = "assert not {'scipy', 'torch', 'pandas', 'sklearn'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", f"import sys; {code}; {heavy}"], check=True)
+
+
+def test_several_levels_at_once_are_each_of_them():
+    c, y = perfect(400, seed=3)
+    both = calibration_errors(c, y, margin=0.05, alphas=(0.05, 0.025))
+    assert both == tuple(
+        calibration_error(c, y, margin=0.05, alpha=alpha) for alpha in (0.05, 0.025)
+    )

@@ -14,6 +14,7 @@ from torch import Tensor
 from modelchecks import registry
 from modelchecks.check import ProbeRequest
 from modelchecks.errors import EvidenceError
+from modelchecks.identity import Pace
 from modelchecks.inference import Model
 from modelchecks.plan import Shard
 from modelchecks.probes import AtOnce, ProbeContext
@@ -183,5 +184,6 @@ def _of_golden(path: Path, model: Model, tolerance: float) -> dict[str, Any]:
             f"golden answers {path} hold images {images.shape} and logits {logits.shape}; they "
             "must be (n, height, width, channels) and (n, classes)"
         )
-    found = asked(model.module, model.inputs(images), seed=1)
-    return _apart(found, torch.from_numpy(logits).float(), tolerance)
+    # In the module's own type, as all is asked here.
+    model.set_pace(Pace(BATCH))
+    return _apart(model.logits(images), torch.from_numpy(logits).float(), tolerance)
