@@ -209,6 +209,15 @@ def test_an_internal_error_leaves_no_report_that_approves(bench, shell, odd_suit
     assert not record.exists() or verdicts(bench, "odd-gate") == {"good": "undecided"}
 
 
+@pytest.fixture
+def interruptible():
+    """Processes can be interrupted, also where a shell's `&` has them ignore it from the start."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_exits_130_and_leaves_no_report_that_approves(bench, shell, odd_suite):
     odd_suite()
     shell("gate", "-q", "odd.suite.yaml", code=0)
