@@ -81,14 +81,18 @@ def sharpness(images: Images) -> NDArray[np.float64]:
 
 def entropy(images: Images) -> NDArray[np.float64]:
     """Return the Shannon entropy of the luminance histogram (256 bins), 0 to 8 bits."""
-    grey = _grey(images)
-    levels = np.clip(np.rint(np.nan_to_num(grey) * 255), 0, 255).astype(np.int64)
-    rows = np.arange(len(grey))[:, None, None] * 256
-    counts = np.bincount((levels + rows).ravel(), minlength=len(grey) * 256)
-    share = counts.reshape(len(grey), 256) / max(grey[0].size if len(grey) else 1, 1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        bits = np.where(share > 0, -share * np.log2(share), 0.0)
-    return np.asarray(bits.sum(axis=1), dtype=np.float64)
+    if images.dtype == np.uint8 and images.shape[3] < 3:
+        levels = images[..., 0]
+    else:
+        grey = np.rint(np.nan_to_num(_grey(images)) * 255)
+        levels = np.clip(grey, 0, 255).astype(np.uint8)
+    size = max(levels[0].size if len(levels) else 1, 1)
+    rows = np.arange(len(levels))[:, None, None] * 256
+    counts = np.bincount((levels + rows).ravel(), minlength=len(levels) * 256)
+    # Of a share there are only so many: each logarithm is taken once.
+    share = np.arange(size + 1) / size
+    bits = np.append(0.0, -share[1:] * np.log2(share[1:]))
+    return np.asarray(bits[counts.reshape(len(levels), 256)].sum(axis=1), dtype=np.float64)
 
 
 def warmth(images: Images) -> NDArray[np.float64]:

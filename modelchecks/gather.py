@@ -156,15 +156,19 @@ def _halve(job: Job, error: OutOfMemoryError, store: Store) -> None:
         f"with {smaller.batch_size}"
     )
     variant = next(v for v in job.variants if v.name == error.variant)
-    store.save_pace(pace_key(job.suite, variant), asdict(smaller))
+    key = pace_key(job.suite, variant, job.weights[variant.name])
+    store.save_pace(key, asdict(smaller))
 
 
-def _paces(suite: Suite, split: str, store: Store, collecting: bool) -> Callable[[Variant], Pace]:
+def _paces(
+    suite: Suite, split: str, store: Store, collecting: bool
+) -> Callable[[Variant, str | None], Pace]:
     """Return what tells a variant's pace: remembered, as the suite says, or measured now."""
     declared, compute = suite.split(split), suite.compute
 
-    def pace_of(variant: Variant) -> Pace:
-        if (known := store.pace(pace_key(suite, variant))) is not None:
+    def pace_of(variant: Variant, weights: str | None) -> Pace:
+        key = pace_key(suite, variant, weights)
+        if (known := store.pace(key)) is not None:
             return Pace(**known)
         if compute.batch_size is not None and compute.precision == "float32":
             return Pace(compute.batch_size)
@@ -173,7 +177,7 @@ def _paces(suite: Suite, split: str, store: Store, collecting: bool) -> Callable
                 f"the evidence store holds nothing of variant {variant.name!r} as it is now; run "
                 "`modelchecks gate` once to gather it"
             )
-        return measure_pace(suite, declared, variant, store)
+        return measure_pace(suite, declared, variant, key, store)
 
     return pace_of
 

@@ -39,6 +39,7 @@ CODE = (
     "logged.py",
     "features.py",
     "inference.py",
+    "folding.py",
     "penultimate.py",
     "weights.py",
     "scan.py",
@@ -60,12 +61,14 @@ REFERENCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 class Pace:
     """How a model is asked: how many images at once, in which memory format and precision.
 
-    All three change its answers, by bits or more, so all are part of the key of what it answered.
+    `folded` says whether its batch norms are folded into its convolutions. All of it changes
+    answers, by bits or more, so all is part of the key of what was answered.
     """
 
     batch_size: int
     channels_last: bool = False
     bfloat16: bool = False
+    folded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,7 @@ class Job:
 
 
 def describe(
-    suite: Suite, plan: SplitPlan, pace_of: Callable[[Variant], Pace]
+    suite: Suite, plan: SplitPlan, pace_of: Callable[[Variant, str | None], Pace]
 ) -> tuple[Job, dict[str, str]]:
     """Return the job of a split, and the reasons why some of its variants cannot take part.
 
@@ -122,7 +125,7 @@ def describe(
         try:
             identity = variant_identity(suite, variant)
             if variant.logged is None:
-                paces[variant.name] = pace_of(variant)
+                paces[variant.name] = pace_of(variant, identity["weights_sha256"])
                 identity["pace"] = asdict(paces[variant.name])
                 identity["compute"] = [compute.device, compute.threads, _version("torch")]
             identities[variant.name] = identity
@@ -142,16 +145,21 @@ def describe(
     return Job(suite, split, healthy, digest(base), metas, keys, paces, weights), failures
 
 
-def pace_key(suite: Suite, variant: Variant) -> str:
-    """Return the key under which the measured pace of a model is remembered on this machine."""
+def pace_key(suite: Suite, variant: Variant, weights: str | None) -> str:
+    """Return the key under which the measured pace of a model is remembered on this machine.
+
+    Variants of one architecture share a pace, but for bfloat16: how far its logits are from those
+    of float32 is a matter of the `weights`, given as their sha256.
+    """
     code = [
         [reference, registry.code_digest(reference, suite.folder)]
         for reference in (variant.model, variant.transform)
         if reference is not None
     ]
     compute = suite.compute
-    asked = [compute.batch_size, compute.device, compute.threads, compute.precision]
-    return digest([code, asked, os.cpu_count(), _version("torch")])
+    asked = [compute.batch_size, compute.device, compute.threads, variant.embedding]
+    own = weights if compute.precision == "bfloat16" else None
+    return digest([code, asked, own, os.cpu_count(), _version("torch"), code_version()])
 
 
 def open_source(suite: Suite, split: Split) -> Source:

@@ -19,7 +19,7 @@ from modelchecks.errors import EvidenceError
 from modelchecks.evidence import Evidence
 from modelchecks.executors.local import map_shards
 from modelchecks.facets import EMBEDDING, INPUTS, LOGITS, keeps_every_row, variant_of
-from modelchecks.identity import Job, Pace, open_source, pace_key
+from modelchecks.identity import Job, Pace, open_source
 from modelchecks.plan import Shard, shards
 from modelchecks.sources import Samples
 from modelchecks.store import Store
@@ -212,9 +212,8 @@ def predictor(job: Job, variant: Variant) -> Predictor:
     return Model(variant, job.suite.folder, job.suite.compute, pace, frozenset(wanted), sha256)
 
 
-def measure_pace(suite: Suite, split: Split, variant: Variant, store: Store) -> Pace:
-    """Return how a model is asked fastest here, measured once and remembered in the store."""
-    key = pace_key(suite, variant)
+def measure_pace(suite: Suite, split: Split, variant: Variant, key: str, store: Store) -> Pace:
+    """Return how a model is asked fastest here, measured once and remembered under `key`."""
     # One gate measures: with another pace the others would find none of its evidence.
     with store.lock(f"pace-{key[:32]}"):
         if (known := store.pace(key)) is not None:

@@ -222,16 +222,16 @@ def shares(details: Details) -> list[Shares]:
 
 
 def distributions(details: Details) -> list[Distribution]:
-    """Return the histograms."""
-    found = []
+    """Return the histograms, one of each property."""
+    found: dict[str, Distribution] = {}
     for name, row in [*members(details, "distributions"), *_shapes(details)]:
         if not isinstance(row, Mapping):
             continue
         edges, before, after = (floats(row.get(k)) for k in ("edges", "reference", "current"))
         if before and len(edges) == len(before) + 1 == len(after) + 1:
             bins = tuple(zip(edges, edges[1:], before, after, strict=False))
-            found.append(Distribution(str(name), bins))
-    return found
+            found.setdefault(str(name), Distribution(str(name), bins))
+    return list(found.values())
 
 
 def categories(details: Details) -> dict[str, list[Shares]]:

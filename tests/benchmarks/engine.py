@@ -78,8 +78,8 @@ def pass_against_bare(
     """Return the pass with all evidence over the bare forwards of the same batches."""
     import torch
 
-    from modelchecks.gather import gather
-    from modelchecks.identity import Pace, pace_key
+    from modelchecks.gather import _paces, gather
+    from modelchecks.identity import describe
     from modelchecks.inference import Model
     from modelchecks.store import Store
 
@@ -98,8 +98,9 @@ def pass_against_bare(
         return seconds
 
     ours()  # measures and remembers the pace
-    pace = Pace(**store.pace(pace_key(suite, suite.variants[0])))
-    models = [Model(v, suite.folder, suite.compute, pace).module for v in suite.variants]
+    job, _ = describe(suite, plan.splits[0], _paces(suite, "a", store, collecting=False))
+    pace = job.paces[suite.variants[0].name]
+    models = [Model(v, suite.folder, suite.compute, pace).asked for v in suite.variants]
     stacked = images[..., None] if images.ndim == 3 else images
 
     @torch.inference_mode()

@@ -72,13 +72,18 @@ def ours(folder: Path) -> None:
 
     # What a run loads on its way counts as start-up, as it does where all is loaded at once.
     import great_expectations  # noqa: F401
+    import pyarrow.parquet  # noqa: F401
     import scipy.stats  # noqa: F401
-    import vl_convert  # noqa: F401
+    import vl_convert
 
+    import modelchecks.inference
+    import modelchecks.report.picture  # noqa: F401
     from modelchecks.load import load_suite
     from modelchecks.report.write import write
     from modelchecks.run import run_suite
 
+    # This one loads its library with the first picture.
+    vl_convert.vegalite_to_svg({"mark": "point", "data": {"values": []}})
     shutil.rmtree(folder / ".modelchecks", ignore_errors=True)
     imported = time.perf_counter()
     run = run_suite(load_suite(folder / "s.suite.yaml"))
