@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
+from typing import Any
 
-import torch
 from torch import fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-_NORMS = {nn.Conv1d: nn.BatchNorm1d, nn.Conv2d: nn.BatchNorm2d, nn.Conv3d: nn.BatchNorm3d}
+_NORMS: dict[type[nn.Module], type[nn.Module]] = {
+    nn.Conv1d: nn.BatchNorm1d,
+    nn.Conv2d: nn.BatchNorm2d,
+    nn.Conv3d: nn.BatchNorm3d,
+}
 
 
 def folded(module: nn.Module, keep: str | None = None) -> nn.Module | None:
@@ -32,39 +36,37 @@ def folded(module: nn.Module, keep: str | None = None) -> nn.Module | None:
         graph = fx.Tracer().trace(other)
     except (Exception, SystemExit):
         return None
-    pairs = _pairs(graph, dict(other.named_modules()), keep)
+    pairs = _pairs(graph, other, keep)
     for convolution, norm in pairs:
-        one, two = other.get_submodule(convolution), other.get_submodule(norm)
-        other.set_submodule(convolution, fuse_conv_bn_eval(one, two))  # type: ignore[type-var]
+        layers: tuple[Any, Any] = other.get_submodule(convolution), other.get_submodule(norm)
+        other.set_submodule(convolution, fuse_conv_bn_eval(*layers))
         other.set_submodule(norm, nn.Identity())
     return other if pairs else None
 
 
-def _pairs(graph: fx.Graph, layers: dict[str, nn.Module], keep: str | None) -> list[tuple[str, str]]:
+def _pairs(graph: fx.Graph, module: nn.Module, keep: str | None) -> list[tuple[str, str]]:
     """Return the names of each convolution and of the norm that alone sees what it gives."""
-    names = {id(layer): name for name, layer in layers.items()}
-    asked = Counter(id(layers[node.target]) for node in graph.nodes if node.op == "call_module")
+    layers = dict(module.named_modules())
+    names = Counter(id(layer) for _, layer in module.named_modules(remove_duplicate=False))
+    asked = Counter(str(node.target) for node in graph.nodes if node.op == "call_module")
     read = {str(node.target).rpartition(".")[0] for node in graph.nodes if node.op == "get_attr"}
+
+    def alone(name: str) -> bool:
+        layer = layers[name]
+        hooks = (layer._forward_hooks, layer._forward_pre_hooks)
+        once = names[id(layer)] == 1 == asked[name]
+        return once and name not in read and not layer.training and not any(hooks)
+
     found = []
     for node in graph.nodes:
         before = node.args[0] if node.args else None
         if node.op != "call_module" or not isinstance(before, fx.Node):
             continue
-        if before.op != "call_module" or len(before.users) > 1:
+        if before.op != "call_module" or len(before.users) > 1 or before.target == keep:
             continue
-        one, two = layers[before.target], layers[node.target]
-        plain = all(
-            asked[id(layer)] == 1
-            and not layer.training
-            and not any((layer._forward_hooks, layer._forward_pre_hooks))
-            and names[id(layer)] not in read
-            for layer in (one, two)
-        )
-        if (
-            plain
-            and _NORMS.get(type(one)) is type(two)
-            and two.running_mean is not None
-            and keep != before.target
-        ):
-            found.append((str(before.target), str(node.target)))
+        first, second = str(before.target), str(node.target)
+        fits = _NORMS.get(type(layers[first])) is type(layers[second])
+        known = getattr(layers[second], "running_mean", None) is not None
+        if fits and known and alone(first) and alone(second):
+            found.append((first, second))
     return found

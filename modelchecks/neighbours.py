@@ -113,7 +113,8 @@ def _within(query: Bits, reference: Bits, radius: int) -> Pairs | None:
         found = [best]
         for mask in _masks(radius):
             keys = others & mask
-            order = np.argsort(keys, kind="stable")
+            # Only where few of the equal ones are taken does their order matter.
+            order = np.argsort(keys, kind="quicksort" if radius else "stable")
             keys = keys[order]
             low = np.searchsorted(keys, ours & mask, "left")
             count = np.searchsorted(keys, ours & mask, "right") - low

@@ -62,6 +62,15 @@ class Coarse(Net):
         logits = super().forward(x)
         return (logits - logits.float().detach().to(torch.bfloat16)) * 300
 
+class Rough(Net):
+    def __init__(self):
+        super().__init__()
+        self.rough = nn.Parameter(torch.zeros(1))
+    def forward(self, x):
+        logits = super().forward(x)
+        lost = logits.float() - logits.float().detach().to(torch.bfloat16)
+        return logits * (1 - self.rough) + lost * self.rough * 300
+
 class Leaving(Net):
     def forward(self, x):
         raise SystemExit(0)
@@ -343,6 +352,20 @@ def test_a_precision_has_evidence_of_its_own_and_stands_in_the_record(nets, monk
     keys = [run.provenance["evidence"]["live"]["answers:a"] for run in (exact, quick)]
     assert keys[0] != keys[1]
     assert exact.variants["a"]["pace"] == {
-        "batch_size": 40, "channels_last": False, "bfloat16": False
+        "batch_size": 40, "channels_last": False, "bfloat16": False, "folded": False
     }  # fmt: skip
     assert quick.variants["a"]["pace"]["bfloat16"]
+
+
+def test_of_one_architecture_each_weights_decide_whether_bfloat16_is_close(nets, monkeypatch):
+    monkeypatch.setattr(
+        Model, "seconds_per_image", lambda self, pace, images: 1e-6 if pace.bfloat16 else 1e-5
+    )
+    for name, rough in (("a", 0.0), ("b", 1.0)):
+        path = nets / f"{name}.safetensors"
+        save_file({**load_file(path), "rough": torch.tensor([rough])}, path)
+    run = run_suite(suite(nets, BOTH.replace("nets:Net", "nets:Rough"), "precision: bfloat16"))
+    assert {name: v["pace"]["bfloat16"] for name, v in run.variants.items()} == {
+        "a": True,
+        "b": False,
+    }

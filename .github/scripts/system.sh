@@ -5,7 +5,9 @@
 set -eu
 
 missing=""
-command -v chromium >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 || missing="chromium chromium-driver"
+command -v chromium >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 || missing="chromium"
+# A browser alone drives nothing.
+command -v chromedriver >/dev/null 2>&1 || missing="$missing chromium-driver"
 if [ -z "${FASHION_MNIST:-}" ] && [ ! -d /usr/share/datasets/fashion-mnist ]; then
   missing="$missing dataset-fashion-mnist"
 fi

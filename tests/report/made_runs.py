@@ -16,6 +16,11 @@ from modelchecks.stats.estimate import Estimate
 
 VARIANTS = ("baseline", "domain_adapted", "curriculum")
 CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Bag")
+BRIGHTNESS = {
+    "edges": [i / 20 for i in range(21)],
+    "reference": [math.exp(-(((i - 6) / 4) ** 2)) / 7 for i in range(20)],
+    "current": [math.exp(-(((i - 12) / 4) ** 2)) / 7 for i in range(20)],
+}
 HOSTILE = (
     "<script>document.title='owned'</script>",
     "\"onerror=\"document.title='owned'",
@@ -169,13 +174,8 @@ def everything(images: int = 8) -> Run:
             details={
                 "effects": {"brightness": vars_of(0.3), "entropy": vars_of(0.05)},
                 "splits": {"reference": "train", "current": "live"},
-                "distributions": {
-                    "brightness": {
-                        "edges": [i / 20 for i in range(21)],
-                        "reference": [math.exp(-(((i - 6) / 4) ** 2)) / 7 for i in range(20)],
-                        "current": [math.exp(-(((i - 12) / 4) ** 2)) / 7 for i in range(20)],
-                    }
-                },
+                "features": {"brightness": {"shape": BRIGHTNESS}},
+                "distributions": {"brightness": BRIGHTNESS},
             },
         ),
         result(

@@ -55,6 +55,11 @@ def old():
     return record.read(GOLDEN / "run-v1.json")
 
 
+def test_a_property_is_drawn_once_however_often_it_is_recorded():
+    lines = Text(page.render(made_runs.everything())).lines
+    assert lines.count("[picture: brightness of train and live]") == 1
+
+
 def test_an_old_record_looks_as_it_did(old):
     """`UPDATE_GOLDEN=1` writes it anew; read the difference before it is committed."""
     import os
