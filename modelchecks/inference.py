@@ -264,7 +264,7 @@ def _build(variant: Variant, folder: Path) -> tuple[Transform, torch.nn.Module]:
 _SIZES = (64, 256, 128, 32)
 _LEAST_SECONDS = 0.25
 _SHARE = 0.03
-_FASTER = 0.9
+_FASTER = 0.95
 """A pace is taken for the one before it only where it takes less than this part of its time."""
 _LOOKED_AT = 64
 _TOLERANCE = 1e-4

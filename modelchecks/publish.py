@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from importlib.metadata import version
 from pathlib import Path
 
 from modelchecks import archive
 from modelchecks.archive import PastRun
-from modelchecks.errors import RecordError
+from modelchecks.errors import EvidenceError, RecordError
+from modelchecks.identity import digest
 from modelchecks.report import record
+from modelchecks.report.figures.draw import remembering
 from modelchecks.report.trends import RUNS
 from modelchecks.report.write import Format, write
 from modelchecks.results import Run
+from modelchecks.store import Store, default_folder
 
 INDEX = "index.html"
 WAIT_S = 30.0
@@ -29,10 +34,23 @@ def publish(
     """
     place = history or policy_path(run.suite) or folder.parent / archive.FILE
     past, problems = _remember(place, run)
-    paths = write(run, folder, formats, past)
+    with _pictures(run.suite):
+        paths = write(run, folder, formats, past)
     if "html" in paths:
         problems += _index(folder.parent, place)
     return paths, problems
+
+
+@contextmanager
+def _pictures(suite: Mapping[str, object]) -> Iterator[None]:
+    """Draw only what the last report of this suite had not: its pictures lie in the store."""
+    store = Store(default_folder(Path(str(suite.get("path"))).parent))
+    key = digest(["pictures", suite.get("name"), version("vl-convert-python")])
+    with remembering(store.outcome(key) or {}) as used:
+        yield
+    if used and store.folder.is_dir():
+        with suppress(EvidenceError, OSError):
+            store.save_outcome(key, used, {"split": "report", "facet": "pictures"})
 
 
 def policy_path(suite: Mapping[str, object]) -> Path | None:

@@ -6,9 +6,13 @@ wrote only known elements and attributes are taken over, which also halves the s
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 from xml.etree import ElementTree
 
@@ -32,8 +36,40 @@ _INHERITED = ("fill", "stroke", "stroke-width", "fill-opacity", "text-anchor", "
 _LOCAL = re.compile(r"url\(#([\w-]+)\)")
 
 
+_MEMORY: ContextVar[tuple[Mapping[str, str], dict[str, str]] | None] = ContextVar(
+    "pictures", default=None
+)
+
+
 class CannotDrawError(Exception):
     """The library refused; the figure's numbers are shown without it."""
+
+
+@contextmanager
+def remembering(known: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """Draw nothing inside that is in `known`; yield what is drawn or taken from there, to keep it.
+
+    Both map a digest of a specification to the library's own text, which is read as carefully from
+    there as from the library.
+    """
+    used: dict[str, str] = {}
+    token = _MEMORY.set((known, used))
+    try:
+        yield used
+    finally:
+        _MEMORY.reset(token)
+
+
+def _remembered(spec: Spec, kind: str, draw: Callable[[], str]) -> str:
+    memory = _MEMORY.get()
+    if memory is None:
+        return draw()
+    known, used = memory
+    key = hashlib.sha256(json.dumps([kind, spec]).encode()).hexdigest()
+    if key not in used:
+        found = known.get(key)
+        used[key] = found if isinstance(found, str) else draw()
+    return used[key]
 
 
 def svg(spec: Spec, name: str, label: str) -> str:
@@ -50,9 +86,13 @@ def svg(spec: Spec, name: str, label: str) -> str:
 
 def png(spec: Spec) -> bytes:
     """Return a picture as a PNG on white, sharp on fine screens; raises CannotDrawError."""
-    with _drawing() as vega:
-        made: bytes = vega.vegalite_to_png({**spec, "background": "white"}, scale=2)
-        return made
+
+    def draw() -> str:
+        with _drawing() as vega:
+            made: bytes = vega.vegalite_to_png({**spec, "background": "white"}, scale=2)
+            return base64.b64encode(made).decode()
+
+    return base64.b64decode(_remembered(spec, "png", draw))
 
 
 def svg_file(spec: Spec) -> str:
@@ -85,9 +125,12 @@ def _ids(root: ElementTree.Element) -> list[str]:
 
 
 def _converted(spec: Spec) -> str:
-    with _drawing() as vega:
-        made: str = vega.vegalite_to_svg(dict(spec))
-        return made
+    def draw() -> str:
+        with _drawing() as vega:
+            made: str = vega.vegalite_to_svg(dict(spec))
+            return made
+
+    return _remembered(spec, "svg", draw)
 
 
 @contextmanager

@@ -1,0 +1,115 @@
+"""Pictures are drawn once: the next report takes what did not change from the store."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import made_runs
+import pytest
+import vl_convert
+
+from modelchecks.publish import publish
+from modelchecks.report import page
+from modelchecks.report.figures import draw
+from modelchecks.report.write import FORMATS, write
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The specifications that the library is asked to draw."""
+    asked = []
+    for name in ("vegalite_to_svg", "vegalite_to_png"):
+        real = getattr(vl_convert, name)
+
+        def counted(spec, real=real, **options):
+            asked.append(spec)
+            return real(spec, **options)
+
+        monkeypatch.setattr(vl_convert, name, counted)
+    return asked
+
+
+def test_what_was_drawn_before_is_not_drawn_again_and_looks_the_same(tmp_path, drawn):
+    run = made_runs.everything()
+    with draw.remembering({}) as first:
+        before = {name: path.read_bytes() for name, path in write(run, tmp_path, FORMATS).items()}
+    assert len(drawn) == len(first) > 10
+    with draw.remembering(first) as second:
+        after = {name: path.read_bytes() for name, path in write(run, tmp_path, FORMATS).items()}
+    assert len(drawn) == len(first)
+    assert second == first
+    assert before == after
+
+
+def test_only_what_changed_is_drawn(drawn):
+    run = made_runs.everything()
+    with draw.remembering({}) as first:
+        page.render(run)
+    before = len(drawn)
+    fewer = replace(run, results=run.results[1:])
+    with draw.remembering(first) as second:
+        page.render(fewer)
+    assert len(drawn) == before
+    # And what this page has no use for is not kept for the next.
+    assert set(second) <= set(first)
+
+
+@pytest.fixture
+def suite(tmp_path):
+    """A suite's facts, beside a store."""
+    (tmp_path / ".modelchecks" / "evidence").mkdir(parents=True)
+    return {"name": "s", "path": str(tmp_path / "s.suite.yaml")}
+
+
+def published(suite, tmp_path):
+    made = made_runs.everything()
+    run = replace(made, suite={**made.suite, **suite})
+    _, problems = publish(run, tmp_path / "reports" / "s", ["html"], tmp_path / "history.jsonl")
+    assert not problems
+    return (tmp_path / "reports" / "s" / "index.html").read_text()
+
+
+def test_a_report_leaves_its_pictures_in_the_store(suite, tmp_path, drawn, monkeypatch):
+    monkeypatch.delenv("MODELCHECKS_CACHE", raising=False)
+    published(suite, tmp_path)
+    first = len(drawn)
+    published(suite, tmp_path)
+    # The trends alone have a run more.
+    titles = {json.dumps(spec["layer"][0]["encoding"]["x"]["sort"]) for spec in drawn[first:]}
+    assert len(titles) <= 1
+    assert len(drawn) - first < first / 2
+
+
+def test_damaged_pictures_are_drawn_anew(suite, tmp_path, drawn, monkeypatch):
+    monkeypatch.delenv("MODELCHECKS_CACHE", raising=False)
+    whole = published(suite, tmp_path)
+    (kept,) = (tmp_path / ".modelchecks" / "probes").glob("*/outcome.json")
+    kept.write_text(kept.read_text().replace("<path", "<evil"))
+    before = len(drawn)
+    again = published(suite, tmp_path)
+    assert "evil" not in again
+    assert again.count("<svg") >= whole.count("<svg")
+    assert len(drawn) - before >= before
+
+
+def test_without_a_store_none_is_made(tmp_path, drawn, monkeypatch):
+    monkeypatch.delenv("MODELCHECKS_CACHE", raising=False)
+    published({"name": "s", "path": str(tmp_path / "s.suite.yaml")}, tmp_path)
+    assert drawn
+    assert not (tmp_path / ".modelchecks").exists()
+
+
+def test_a_store_that_lies_gets_nothing_onto_the_page():
+    run = made_runs.everything()
+    with draw.remembering({}) as known:
+        page.render(run)
+    evil = (
+        '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><script>alert(1)</script>'
+        '<rect onclick="alert(1)" width="9" height="9" fill="red"/></svg>'
+    )
+    with draw.remembering(dict.fromkeys(known, evil)):
+        html = page.render(run)
+    assert "alert(1)" not in html
+    with draw.remembering(dict.fromkeys(known, "no picture")):
+        assert "no picture" not in page.render(run)
