@@ -126,9 +126,6 @@ def gate(
     from modelchecks import gate as gate_module
     from modelchecks.report.write import FORMATS
 
-    # Jupyter brings it, and jsonschema has it build a grammar at import: a second of every start of
-    # Great Expectations, for a format of text that no suite has. There it is optional.
-    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
     asked = [name.strip() for name in formats.split(",") if name.strip()]
     for name in asked or [formats]:
         if name not in FORMATS:

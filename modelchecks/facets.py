@@ -18,7 +18,8 @@ HASHES = "all:hashes"
 """Facets that keep a line for every row, shard by shard on disk, where the others keep a sample."""
 
 JUDGED = "judged"
-"""What stands in the place of a split where what is stored is a case's outcome."""
+REPORT = "report"
+"""What stands in the place of a split where a case's outcome is stored, or a report's pictures."""
 
 
 def keeps_every_row(facet: str) -> bool:

@@ -39,7 +39,6 @@ CODE = (
     "logged.py",
     "features.py",
     "inference.py",
-    "folding.py",
     "penultimate.py",
     "weights.py",
     "scan.py",
@@ -61,14 +60,12 @@ REFERENCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 class Pace:
     """How a model is asked: how many images at once, in which memory format and precision.
 
-    `folded` says whether its batch norms are folded into its convolutions. All of it changes
-    answers, by bits or more, so all is part of the key of what was answered.
+    All three change its answers, by bits or more, so all are part of the key of what it answered.
     """
 
     batch_size: int
     channels_last: bool = False
     bfloat16: bool = False
-    folded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +154,7 @@ def pace_key(suite: Suite, variant: Variant, weights: str | None) -> str:
         if reference is not None
     ]
     compute = suite.compute
-    asked = [compute.batch_size, compute.device, compute.threads, variant.embedding]
+    asked = [compute.batch_size, compute.device, compute.threads, compute.precision]
     own = weights if compute.precision == "bfloat16" else None
     return digest([code, asked, own, os.cpu_count(), _version("torch"), code_version()])
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ from modelchecks import inputs, registry
 from modelchecks.collect import Answers, OutOfMemoryError
 from modelchecks.errors import EvidenceError
 from modelchecks.facets import EMBEDDING, INPUTS, LOGITS
-from modelchecks.folding import folded
 from modelchecks.identity import Pace
 from modelchecks.penultimate import Penultimate
 from modelchecks.pixels import by_shape
@@ -70,29 +69,21 @@ class Model:
         if variant.weights is not None:
             load_weights(module, variant, folder / variant.weights, sha256)
         self.module = module.to(self._device).eval()
-        self._keep = variant.embedding
+        self._channels_last = False
         self.set_pace(pace)
         self._outputs: int | None = None
-        self._embedding = Penultimate(self.asked, variant) if EMBEDDING in wanted else None
+        self._embedding = Penultimate(self.module, variant) if EMBEDDING in wanted else None
         self._inputs: list[NDArray[np.float64]] = []
         self._kinds: Counter[str] = Counter()
 
     def set_pace(self, pace: Pace) -> None:
         """Answer so many images at once, in that memory format and precision."""
         self._pace = pace
-        self.asked = self._folded or self.module if pace.folded else self.module
-        self.asked.to(
-            memory_format=torch.channels_last if pace.channels_last else torch.contiguous_format
-        )
-
-    @cached_property
-    def _folded(self) -> torch.nn.Module | None:
-        return folded(self.module, self._keep)
-
-    @property
-    def folds(self) -> bool:
-        """Return whether the model has batch norms that can be folded away."""
-        return self._folded is not None
+        if pace.channels_last != self._channels_last:
+            self._channels_last = pace.channels_last
+            self.module = self.module.to(
+                memory_format=torch.channels_last if pace.channels_last else torch.contiguous_format
+            )
 
     def seconds_per_image(self, pace: Pace, images: NDArray[Any]) -> float:
         """Return the better of two measured times per image at a pace, after a warm-up."""
@@ -106,13 +97,15 @@ class Model:
         return min(times[1:]) / len(part)
 
     def agrees(self, pace: Pace, images: NDArray[Any]) -> bool:
-        """Return whether the logits at a pace are those of plain batches, but for rounding."""
+        """Return whether logits at a pace are finite and those of plain batches, but for bits."""
         part, tolerance = images[:_LOOKED_AT], _BFLOAT16 if pace.bfloat16 else _TOLERANCE
         self.set_pace(Pace(_LOOKED_AT))
         plain, _ = self._answer(part)
         self.set_pace(pace)
         other, _ = self._answer(part)
-        return float((plain - other).abs().max()) <= tolerance * float(plain.abs().max())
+        apart, most = float((plain - other).abs().max()), float(plain.abs().max())
+        # What is infinite is near nothing.
+        return math.isfinite(apart) and apart <= tolerance * most
 
     @property
     def device(self) -> torch.device:
@@ -199,7 +192,7 @@ class Model:
             with torch.autocast(
                 self._device.type, torch.bfloat16, enabled=self._pace.bfloat16, cache_enabled=False
             ):
-                logits = self.asked(self._placed(given))
+                logits = self.module(self._placed(given))
         except (Exception, SystemExit) as error:
             if _is_out_of_memory(error):
                 raise OutOfMemoryError(self._name, self._pace.batch_size, str(error)) from error
@@ -276,10 +269,9 @@ def fastest(variant: Variant, folder: Path, compute: Compute, samples: Samples) 
     """Return the pace at which a variant answers these samples fastest, found by trying some.
 
     Takes a quarter of a second, or 3 % of the time of the whole pass where that is more. What helps
-    most on most machines is tried first, all together, and each by itself only where that does not
-    help. `channels_last` and folded batch norms are taken only where the logits agree within 1e-4
-    of the largest, bfloat16 only where the suite allows it and they agree within 2 %. A batch size
-    that the suite gives stays.
+    on most machines is tried first, and each way by itself only where both together do not help.
+    `channels_last` is taken only where the logits agree within 1e-4 of the largest, bfloat16 only
+    where the suite allows it and they agree within 2 %. A batch size that the suite gives stays.
     """
     first = Pace(compute.batch_size or _SIZES[0])
     batch = samples.read(0, min(max(_SIZES), len(samples)), images=True, columns=[])
@@ -299,7 +291,7 @@ def fastest(variant: Variant, folder: Path, compute: Compute, samples: Samples) 
             for pace in candidates:
                 size = min(pace.batch_size, len(part))
                 affordable = time.perf_counter() - started + 3 * size * seconds < budget
-                if pace.batch_size > 2 * len(part) > 2 * _LOOKED_AT or not affordable:
+                if not affordable:
                     continue
                 taken = model.seconds_per_image(pace, part)
                 if pace == first or (taken < _FASTER * seconds and model.agrees(pace, part)):
@@ -307,22 +299,23 @@ def fastest(variant: Variant, folder: Path, compute: Compute, samples: Samples) 
             return best, seconds
 
         few = images[:_LOOKED_AT]
-        together, *alone = _formats(first, compute, model.folds)
+        together, *alone = _formats(first, compute)
         best, seconds = better(first, expected, [first, together], few)
         if best == first:
             best, seconds = better(best, seconds, alone, few)
         if compute.batch_size is None:
-            sizes = [replace(best, batch_size=size) for size in _SIZES[1:]]
+            fit = [size for size in _SIZES[1:] if size <= 2 * len(images)]
+            sizes = [replace(best, batch_size=size) for size in fit]
             best, _ = better(best, seconds, sizes, images)
     return best
 
 
-def _formats(first: Pace, compute: Compute, folds: bool) -> list[Pace]:
+def _formats(first: Pace, compute: Compute) -> list[Pace]:
     """Return the paces of one batch size that are worth trying: all that may help, then each."""
-    ways = {"channels_last": True, "folded": folds, "bfloat16": compute.precision == "bfloat16"}
-    helpful = [name for name, possible in ways.items() if possible]
-    each = [replace(first, **{name: True}) for name in reversed(helpful)]
-    return [replace(first, **dict.fromkeys(helpful, True)), *(each if len(each) > 1 else [])]
+    apart = replace(first, channels_last=True)
+    if compute.precision == "float32":
+        return [apart]
+    return [replace(apart, bfloat16=True), replace(first, bfloat16=True), apart]
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

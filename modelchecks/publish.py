@@ -10,6 +10,7 @@ from pathlib import Path
 from modelchecks import archive
 from modelchecks.archive import PastRun
 from modelchecks.errors import EvidenceError, RecordError
+from modelchecks.facets import REPORT
 from modelchecks.identity import digest
 from modelchecks.report import record
 from modelchecks.report.figures.draw import remembering
@@ -46,11 +47,13 @@ def _pictures(suite: Mapping[str, object]) -> Iterator[None]:
     """Draw only what the last report of this suite had not: its pictures lie in the store."""
     store = Store(default_folder(Path(str(suite.get("path"))).parent))
     key = digest(["pictures", suite.get("name"), version("vl-convert-python")])
-    with remembering(store.outcome(key) or {}) as used:
+    known = store.outcome(key) or {}
+    with remembering(known) as used:
         yield
-    if used and store.folder.is_dir():
-        with suppress(EvidenceError, OSError):
-            store.save_outcome(key, used, {"split": "report", "facet": "pictures"})
+    # A store that is not there, or is for reading alone, remembers nothing.
+    with suppress(EvidenceError, OSError):
+        if used != known and store.folder.is_dir():
+            store.save_outcome(key, used, {"split": REPORT, "facet": "pictures"})
 
 
 def policy_path(suite: Mapping[str, object]) -> Path | None:

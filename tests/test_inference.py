@@ -352,9 +352,18 @@ def test_a_precision_has_evidence_of_its_own_and_stands_in_the_record(nets, monk
     keys = [run.provenance["evidence"]["live"]["answers:a"] for run in (exact, quick)]
     assert keys[0] != keys[1]
     assert exact.variants["a"]["pace"] == {
-        "batch_size": 40, "channels_last": False, "bfloat16": False, "folded": False
+        "batch_size": 40, "channels_last": False, "bfloat16": False
     }  # fmt: skip
     assert quick.variants["a"]["pace"]["bfloat16"]
+
+
+@pytest.mark.parametrize("lost", ["plain", "other"])
+def test_what_is_infinite_agrees_with_nothing(nets, monkeypatch, lost):
+    asked = model(nets)
+    answers = [torch.tensor([[1.0, torch.inf]]), torch.tensor([[1.0, 2.0]])]
+    answers = answers if lost == "plain" else answers[::-1]
+    monkeypatch.setattr(asked, "_answer", lambda images: (answers.pop(0), None))
+    assert not asked.agrees(Pace(64, channels_last=True), np.zeros((1, 4, 4, 1), np.uint8))
 
 
 def test_of_one_architecture_each_weights_decide_whether_bfloat16_is_close(nets, monkeypatch):

@@ -21,6 +21,7 @@ from modelchecks.expecting import Asked, Name, asked_of, read_suite
 from modelchecks.facets import EVERY_ROW
 from modelchecks.plan import Shard
 from modelchecks.probes import ProbeContext
+from modelchecks.probes.deferred import defer
 from modelchecks.probes.pictures import pictures
 from modelchecks.probes.tables import ROW, WHOLE, Table, sample_table, shard_table
 
@@ -97,6 +98,8 @@ class Expectations:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
+    # jsonschema has it build a grammar at import, a second, which is asked about IRIs alone.
+    defer("rfc3987_syntax", "is_valid_syntax")
     # Before the import: no analytics, nothing sent anywhere.
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     logging.getLogger("great_expectations").setLevel(logging.ERROR)

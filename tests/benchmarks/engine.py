@@ -100,7 +100,7 @@ def pass_against_bare(
     ours()  # measures and remembers the pace
     job, _ = describe(suite, plan.splits[0], _paces(suite, "a", store, collecting=False))
     pace = job.paces[suite.variants[0].name]
-    models = [Model(v, suite.folder, suite.compute, pace).asked for v in suite.variants]
+    models = [Model(v, suite.folder, suite.compute, pace).module for v in suite.variants]
     stacked = images[..., None] if images.ndim == 3 else images
 
     @torch.inference_mode()

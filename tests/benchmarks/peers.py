@@ -85,8 +85,13 @@ def ours(folder: Path) -> None:
     # This one loads its library with the first picture.
     vl_convert.vegalite_to_svg({"mark": "point", "data": {"values": []}})
     shutil.rmtree(folder / ".modelchecks", ignore_errors=True)
+    suite = folder / "s.suite.yaml"
+    if precision := os.environ.get("PRECISION"):
+        swift = folder / "swift.suite.yaml"
+        swift.write_text(f"{suite.read_text()}compute: {{precision: {precision}}}\n")
+        suite = swift
     imported = time.perf_counter()
-    run = run_suite(load_suite(folder / "s.suite.yaml"))
+    run = run_suite(load_suite(suite))
     written = write(run, folder / "reports")
     done = time.perf_counter()
     assert all(result.status != "errored" for result in run.results)

@@ -113,3 +113,19 @@ def test_a_store_that_lies_gets_nothing_onto_the_page():
     assert "alert(1)" not in html
     with draw.remembering(dict.fromkeys(known, "no picture")):
         assert "no picture" not in page.render(run)
+
+
+def test_what_is_kept_wrongly_costs_the_picture_alone():
+    run = made_runs.everything()
+    spec = {"mark": "point", "data": {"values": []}}
+    with draw.remembering({}) as known:
+        page.render(run)
+        draw.png(spec)
+    deep = "<g>" * 5000 + "</g>" * 5000
+    for text in ("<svg/>", f'<svg width="1" height="1">{deep}</svg>', "?", "é"):
+        with draw.remembering(dict.fromkeys(known, text)):
+            assert "<h1" in page.render(run)
+            with pytest.raises(draw.CannotDrawError):
+                draw.png(spec)
+    with draw.remembering({}), pytest.raises(draw.CannotDrawError):
+        draw.svg({"mark": object()}, "p1", "no JSON")

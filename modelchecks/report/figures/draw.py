@@ -65,7 +65,10 @@ def _remembered(spec: Spec, kind: str, draw: Callable[[], str]) -> str:
     if memory is None:
         return draw()
     known, used = memory
-    key = hashlib.sha256(json.dumps([kind, spec]).encode()).hexdigest()
+    try:
+        key = hashlib.sha256(json.dumps([kind, spec]).encode()).hexdigest()
+    except (TypeError, ValueError) as error:
+        raise CannotDrawError(str(error)) from error
     if key not in used:
         found = known.get(key)
         used[key] = found if isinstance(found, str) else draw()
@@ -77,9 +80,12 @@ def svg(spec: Spec, name: str, label: str) -> str:
 
     `name` makes its inner ids unique on a page. Raises CannotDrawError.
     """
-    root = _drawn(spec)
-    _take(root, name)
-    width, height = root.attrib.pop("width"), root.attrib.pop("height")
+    try:
+        root = _drawn(spec)
+        _take(root, name)
+        width, height = root.attrib.pop("width"), root.attrib.pop("height")
+    except (KeyError, RecursionError) as error:
+        raise CannotDrawError(f"no picture ({type(error).__name__}: {error})") from error
     root.attrib.update({"viewBox": f"0 0 {width} {height}", "role": "img", "aria-label": label})
     return ElementTree.tostring(root, encoding="unicode")
 
@@ -92,7 +98,10 @@ def png(spec: Spec) -> bytes:
             made: bytes = vega.vegalite_to_png({**spec, "background": "white"}, scale=2)
             return base64.b64encode(made).decode()
 
-    return base64.b64decode(_remembered(spec, "png", draw))
+    try:
+        return base64.b64decode(_remembered(spec, "png", draw), validate=True)
+    except ValueError as error:
+        raise CannotDrawError(str(error)) from error
 
 
 def svg_file(spec: Spec) -> str:
