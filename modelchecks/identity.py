@@ -124,7 +124,7 @@ def describe(
             if variant.logged is None:
                 paces[variant.name] = pace_of(variant, identity["weights_sha256"])
                 identity["pace"] = asdict(paces[variant.name])
-                identity["compute"] = [compute.device, compute.threads, _version("torch")]
+                identity["compute"] = [compute.device, compute.threads, installed("torch")]
             identities[variant.name] = identity
         except EvidenceError as error:
             failures[variant.name] = str(error)
@@ -156,7 +156,7 @@ def pace_key(suite: Suite, variant: Variant, weights: str | None) -> str:
     compute = suite.compute
     asked = [compute.batch_size, compute.device, compute.threads, compute.precision]
     own = weights if compute.precision == "bfloat16" else None
-    return digest([code, asked, own, os.cpu_count(), _version("torch"), code_version()])
+    return digest([code, asked, own, os.cpu_count(), installed("torch"), code_version()])
 
 
 def open_source(suite: Suite, split: Split) -> Source:
@@ -236,7 +236,7 @@ def probe_identity(
     texts = [value for _, value in request.options if isinstance(value, str)]
     called = [text for text in texts if REFERENCE.fullmatch(text)]
     own = [_own_code(name, suite.folder) for name in (request.probe, *called)]
-    versions = [[package, _version(package)] for package in packages]
+    versions = [[package, installed(package)] for package in packages]
     told = [beside(request, suite), _beside_content(request, suite)]
     return [asdict(request), list(keys), files, asked, own, versions, told, code_version()]
 
@@ -318,7 +318,8 @@ def code_version() -> str:
     return code.hexdigest()[:16]
 
 
-def _version(package: str) -> str | None:
+def installed(package: str) -> str | None:
+    """Return the version of an installed package, None where it is not there."""
     try:
         return version(package)
     except PackageNotFoundError:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from importlib.metadata import version
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from modelchecks import archive
 from modelchecks.archive import PastRun
 from modelchecks.errors import EvidenceError, RecordError
 from modelchecks.facets import REPORT
-from modelchecks.identity import digest
+from modelchecks.identity import digest, installed
 from modelchecks.report import record
 from modelchecks.report.figures.draw import remembering
 from modelchecks.report.trends import RUNS
@@ -35,7 +34,7 @@ def publish(
     """
     place = history or policy_path(run.suite) or folder.parent / archive.FILE
     past, problems = _remember(place, run)
-    with _pictures(run.suite):
+    with _pictures(run.suite) if "html" in formats else nullcontext():
         paths = write(run, folder, formats, past)
     if "html" in paths:
         problems += _index(folder.parent, place)
@@ -46,7 +45,7 @@ def publish(
 def _pictures(suite: Mapping[str, object]) -> Iterator[None]:
     """Draw only what the last report of this suite had not: its pictures lie in the store."""
     store = Store(default_folder(Path(str(suite.get("path"))).parent))
-    key = digest(["pictures", suite.get("name"), version("vl-convert-python")])
+    key = digest(["pictures", suite.get("name"), installed("vl-convert-python")])
     known = store.outcome(key) or {}
     with remembering(known) as used:
         yield

@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from modelchecks.check import ProbeRequest
 from modelchecks.errors import EvidenceError, RecordError
 from modelchecks.evidence import Evidence
 from modelchecks.gather import Gathered, Progress, from_keys, gather
+from modelchecks.identity import installed
 from modelchecks.judging import judge
 from modelchecks.ledger import Looks, take, told
 from modelchecks.plan import Case, Plan, make_plan
@@ -167,22 +167,15 @@ def _provenance(suite: Suite, gathered: Gathered) -> dict[str, Any]:
     return {
         "modelchecks": __version__,
         "python": platform.python_version(),
-        "torch": _installed("torch"),
-        "numpy": _installed("numpy"),
-        "great_expectations": _installed("great-expectations"),
+        "torch": installed("torch"),
+        "numpy": installed("numpy"),
+        "great_expectations": installed("great-expectations"),
         "device": suite.compute.device,
         "seed": suite.compute.seed,
         "git": _git(suite.folder),
         "evidence": {split: dict(keys) for split, keys in sorted(gathered.keys.items())},
         "probes": [{**asdict(request), "key": key} for request, key in gathered.probe_keys.items()],
     }
-
-
-def _installed(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def _git(folder: Path) -> str | None:

@@ -78,8 +78,8 @@ def pass_against_bare(
     """Return the pass with all evidence over the bare forwards of the same batches."""
     import torch
 
-    from modelchecks.gather import _paces, gather
-    from modelchecks.identity import describe
+    from modelchecks.gather import gather
+    from modelchecks.identity import Pace
     from modelchecks.inference import Model
     from modelchecks.store import Store
 
@@ -97,9 +97,8 @@ def pass_against_bare(
         assert not evidence.failures, evidence.failures
         return seconds
 
-    ours()  # measures and remembers the pace
-    job, _ = describe(suite, plan.splits[0], _paces(suite, "a", store, collecting=False))
-    pace = job.paces[suite.variants[0].name]
+    (first,) = gather(plan, store).splits.values()  # measures and remembers the pace
+    pace = Pace(**first.meta["variants"][suite.variants[0].name]["pace"])
     models = [Model(v, suite.folder, suite.compute, pace).module for v in suite.variants]
     stacked = images[..., None] if images.ndim == 3 else images
 

@@ -62,12 +62,13 @@ def suite(tmp_path):
     return {"name": "s", "path": str(tmp_path / "s.suite.yaml")}
 
 
-def published(suite, tmp_path):
+def published(suite, tmp_path, formats=("html",)):
     made = made_runs.everything()
     run = replace(made, suite={**made.suite, **suite})
-    _, problems = publish(run, tmp_path / "reports" / "s", ["html"], tmp_path / "history.jsonl")
+    _, problems = publish(run, tmp_path / "reports" / "s", formats, tmp_path / "history.jsonl")
     assert not problems
-    return (tmp_path / "reports" / "s" / "index.html").read_text()
+    page = tmp_path / "reports" / "s" / "index.html"
+    return page.read_text() if "html" in formats else ""
 
 
 def test_a_report_leaves_its_pictures_in_the_store(suite, tmp_path, drawn, monkeypatch):
@@ -79,6 +80,18 @@ def test_a_report_leaves_its_pictures_in_the_store(suite, tmp_path, drawn, monke
     titles = {json.dumps(spec["layer"][0]["encoding"]["x"]["sort"]) for spec in drawn[first:]}
     assert len(titles) <= 1
     assert len(drawn) - first < first / 2
+
+
+@pytest.mark.parametrize("formats", [["json"], ["png"]])
+def test_a_report_without_a_page_keeps_the_pictures_of_the_last(
+    suite, tmp_path, monkeypatch, formats
+):
+    monkeypatch.delenv("MODELCHECKS_CACHE", raising=False)
+    published(suite, tmp_path)
+    (kept,) = (tmp_path / ".modelchecks" / "probes").glob("*/outcome.json")
+    before = kept.read_bytes()
+    published(suite, tmp_path, formats)
+    assert kept.read_bytes() == before
 
 
 def test_damaged_pictures_are_drawn_anew(suite, tmp_path, drawn, monkeypatch):

@@ -10,10 +10,10 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Literal
 from xml.etree import ElementTree
 
 Spec = Mapping[str, Any]
@@ -60,10 +60,11 @@ def remembering(known: Mapping[str, str]) -> Iterator[dict[str, str]]:
         _MEMORY.reset(token)
 
 
-def _remembered(spec: Spec, kind: str, draw: Callable[[], str]) -> str:
+def _text(spec: Spec, kind: Literal["svg", "png"]) -> str:
+    """Return a picture as the library writes it, PNG in base64; raises CannotDrawError."""
     memory = _MEMORY.get()
     if memory is None:
-        return draw()
+        return _converted(spec, kind)
     known, used = memory
     try:
         key = hashlib.sha256(json.dumps([kind, spec]).encode()).hexdigest()
@@ -71,8 +72,16 @@ def _remembered(spec: Spec, kind: str, draw: Callable[[], str]) -> str:
         raise CannotDrawError(str(error)) from error
     if key not in used:
         found = known.get(key)
-        used[key] = found if isinstance(found, str) else draw()
+        used[key] = found if isinstance(found, str) else _converted(spec, kind)
     return used[key]
+
+
+def _converted(spec: Spec, kind: str) -> str:
+    with _drawing() as vega:
+        if kind == "png":
+            made: bytes = vega.vegalite_to_png(dict(spec), scale=2)
+            return base64.b64encode(made).decode()
+        return str(vega.vegalite_to_svg(dict(spec)))
 
 
 def svg(spec: Spec, name: str, label: str) -> str:
@@ -92,14 +101,8 @@ def svg(spec: Spec, name: str, label: str) -> str:
 
 def png(spec: Spec) -> bytes:
     """Return a picture as a PNG on white, sharp on fine screens; raises CannotDrawError."""
-
-    def draw() -> str:
-        with _drawing() as vega:
-            made: bytes = vega.vegalite_to_png({**spec, "background": "white"}, scale=2)
-            return base64.b64encode(made).decode()
-
     try:
-        return base64.b64decode(_remembered(spec, "png", draw), validate=True)
+        return base64.b64decode(_text({**spec, "background": "white"}, "png"), validate=True)
     except ValueError as error:
         raise CannotDrawError(str(error)) from error
 
@@ -116,7 +119,7 @@ def svg_file(spec: Spec) -> str:
 def _drawn(spec: Spec) -> ElementTree.Element:
     """Return what the library drew; its ids, which count on from picture to picture, from 1."""
     try:
-        root = ElementTree.fromstring(_converted(spec))
+        root = ElementTree.fromstring(_text(spec, "svg"))
     except ElementTree.ParseError as error:
         raise CannotDrawError(str(error)) from error
     names = {found: f"clip{n}" for n, found in enumerate(_ids(root), start=1)}
@@ -131,15 +134,6 @@ def _drawn(spec: Spec) -> ElementTree.Element:
 
 def _ids(root: ElementTree.Element) -> list[str]:
     return [value for element in root.iter() if (value := element.get("id")) is not None]
-
-
-def _converted(spec: Spec) -> str:
-    def draw() -> str:
-        with _drawing() as vega:
-            made: str = vega.vegalite_to_svg(dict(spec))
-            return made
-
-    return _remembered(spec, "svg", draw)
 
 
 @contextmanager
