@@ -33,6 +33,15 @@ from modelchecks.suite import Split, Variant
 from modelchecks.tally import Seen, Table, Tally
 from modelchecks.totals import HIGHEST, UNLABELLED, priorities
 
+MOST_BYTES = 2**26
+"""How many bytes of images are decoded at once, where the suite gives no batch size."""
+MOST_ROWS = 512
+
+
+def rows_at_once(image_bytes: int) -> int:
+    """Return how many images of that size are decoded together: fewer where they are large."""
+    return max(8, min(MOST_ROWS, MOST_BYTES // max(image_bytes, 1)))
+
 
 @dataclass(frozen=True, slots=True)
 class Answers:
@@ -77,7 +86,7 @@ def collect(
     predictors: Mapping[str, Predictor],
     facets: Sequence[str],
     progress: Callable[[int], None] = lambda rows: None,
-    rows_at_once: int = 512,
+    at_once: int = MOST_ROWS,
     ceilings: Mapping[bool, np.uint64] = MappingProxyType({}),
 ) -> tuple[dict[str, Evidence], dict[str, str]]:
     """Return the evidence of one shard, facet by facet, and why variants or facets have none.
@@ -106,8 +115,8 @@ def collect(
         plain = getattr(samples, "plain", None)
         columns = None if plain is None else list(dict.fromkeys([*plain, *named]))
     spans = [
-        (start, min(start + rows_at_once, shard.stop))
-        for start in range(shard.start, shard.stop, rows_at_once)
+        (start, min(start + at_once, shard.stop))
+        for start in range(shard.start, shard.stop, at_once)
     ]
     wants_images = bool(images) or modelled
     for start, stop, batch in read_ahead(samples, spans, images=wants_images, columns=columns):

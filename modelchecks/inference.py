@@ -16,7 +16,8 @@ import torch
 from numpy.typing import NDArray
 
 from modelchecks import inputs, registry
-from modelchecks.collect import Answers, OutOfMemoryError
+from modelchecks.allocator import keep_freed_memory
+from modelchecks.collect import Answers, OutOfMemoryError, rows_at_once
 from modelchecks.errors import EvidenceError
 from modelchecks.facets import EMBEDDING, INPUTS, LOGITS
 from modelchecks.identity import Pace
@@ -63,6 +64,7 @@ class Model:
         self._seed = compute.seed
         self._wanted = wanted
         self._device = _device(compute.device)
+        keep_freed_memory()
         if compute.threads is not None:
             torch.set_num_threads(compute.threads)
         self._transform, module = _build(variant, folder)
@@ -86,15 +88,18 @@ class Model:
             )
 
     def seconds_per_image(self, pace: Pace, images: NDArray[Any]) -> float:
-        """Return the better of two measured times per image at a pace, after a warm-up."""
+        """Return the least time per image of a whole batch at a pace, after a warm-up.
+
+        `images` are repeated where they are fewer.
+        """
         self.set_pace(pace)
-        part = images[: pace.batch_size]
+        batch = np.resize(images, (pace.batch_size, *images.shape[1:]))
         times = []
-        for _ in range(3):
+        for _ in range(_runs(pace.batch_size)):
             started = time.perf_counter()
-            self._answer(part)
+            self._answer(batch)
             times.append(time.perf_counter() - started)
-        return min(times[1:]) / len(part)
+        return min(times[1:]) / len(batch)
 
     def agrees(self, pace: Pace, images: NDArray[Any]) -> bool:
         """Return whether logits at a pace are finite and those of plain batches, but for bits."""
@@ -265,16 +270,22 @@ _BFLOAT16 = 0.02
 """How far logits may be from those of plain batches in float32, as a share of the largest."""
 
 
+def _runs(size: int) -> int:
+    """Return how often a batch is asked to be timed, the warm-up included: large ones take long."""
+    return 3 if size <= _LOOKED_AT else 2
+
+
 def fastest(variant: Variant, folder: Path, compute: Compute, samples: Samples) -> Pace:
     """Return the pace at which a variant answers these samples fastest, found by trying some.
 
     Takes a quarter of a second, or 3 % of the time of the whole pass where that is more. What helps
-    on most machines is tried first, and each way by itself only where both together do not help.
+    on most machines is tried first, and each way by itself only where both together do not help;
+    of the other batch sizes, none larger than what is decoded at once, the first that helps.
     `channels_last` is taken only where the logits agree within 1e-4 of the largest, bfloat16 only
     where the suite allows it and they agree within 2 %. A batch size that the suite gives stays.
     """
     first = Pace(compute.batch_size or _SIZES[0])
-    batch = samples.read(0, min(max(_SIZES), len(samples)), images=True, columns=[])
+    batch = samples.read(0, min(_LOOKED_AT, len(samples)), images=True, columns=[])
     groups = by_shape(batch)
     model = Model(variant, folder, compute, Pace(4))
     if not groups:
@@ -286,27 +297,27 @@ def fastest(variant: Variant, folder: Path, compute: Compute, samples: Samples) 
         budget = max(_LEAST_SECONDS, _SHARE * expected * len(samples))
 
         def better(
-            best: Pace, seconds: float, candidates: Iterable[Pace], part: NDArray[Any]
+            best: Pace, seconds: float, candidates: Iterable[Pace], stop: bool
         ) -> tuple[Pace, float]:
             for pace in candidates:
-                size = min(pace.batch_size, len(part))
-                affordable = time.perf_counter() - started + 3 * size * seconds < budget
-                if not affordable:
+                taking = _runs(pace.batch_size) * pace.batch_size * seconds
+                if time.perf_counter() - started + taking >= budget:
                     continue
-                taken = model.seconds_per_image(pace, part)
-                if pace == first or (taken < _FASTER * seconds and model.agrees(pace, part)):
+                taken = model.seconds_per_image(pace, images)
+                if pace == first or (taken < _FASTER * seconds and model.agrees(pace, images)):
                     best, seconds = pace, taken
+                    if stop:
+                        break
             return best, seconds
 
-        few = images[:_LOOKED_AT]
         together, *alone = _formats(first, compute)
-        best, seconds = better(first, expected, [first, together], few)
+        best, seconds = better(first, expected, [first, together], stop=False)
         if best == first:
-            best, seconds = better(best, seconds, alone, few)
+            best, seconds = better(best, seconds, alone, stop=False)
         if compute.batch_size is None:
-            fit = [size for size in _SIZES[1:] if size <= 2 * len(images)]
-            sizes = [replace(best, batch_size=size) for size in fit]
-            best, _ = better(best, seconds, sizes, images)
+            most = min(rows_at_once(images[0].nbytes), 2 * len(samples))
+            sizes = [replace(best, batch_size=size) for size in _SIZES[1:] if size <= most]
+            best, _ = better(best, seconds, sizes, stop=True)
     return best
 
 

@@ -18,7 +18,7 @@ from modelchecks.stats.interval import Floats, check_alpha, check_count, numbers
 Kind = Literal["numeric", "ordinal", "categorical", "circular"]
 BINS = 10
 """Cells of equal share in the reference, for PSI and Jensen-Shannon of numbers."""
-CELLS = 2000
+CELLS = 500
 """Values in a permutation test; neighbours beyond that are taken together."""
 
 
