@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import copy
-import math
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +14,13 @@ from numpy.typing import NDArray
 
 from modelchecks import inputs, registry
 from modelchecks.allocator import keep_freed_memory
-from modelchecks.collect import Answers, OutOfMemoryError, rows_at_once
+from modelchecks.collect import Answers, OutOfMemoryError
 from modelchecks.errors import EvidenceError
 from modelchecks.facets import EMBEDDING, INPUTS, LOGITS
 from modelchecks.identity import Pace
 from modelchecks.penultimate import Penultimate
 from modelchecks.pixels import by_shape
-from modelchecks.sources import Batch, Samples
+from modelchecks.sources import Batch
 from modelchecks.suite import Compute, Variant
 from modelchecks.weights import first_lines, load_weights
 
@@ -86,31 +83,6 @@ class Model:
             self.module = self.module.to(
                 memory_format=torch.channels_last if pace.channels_last else torch.contiguous_format
             )
-
-    def seconds_per_image(self, pace: Pace, images: NDArray[Any]) -> float:
-        """Return the least time per image of a whole batch at a pace, after a warm-up.
-
-        `images` are repeated where they are fewer.
-        """
-        self.set_pace(pace)
-        batch = np.resize(images, (pace.batch_size, *images.shape[1:]))
-        times = []
-        for _ in range(_runs(pace.batch_size)):
-            started = time.perf_counter()
-            self._answer(batch)
-            times.append(time.perf_counter() - started)
-        return min(times[1:]) / len(batch)
-
-    def agrees(self, pace: Pace, images: NDArray[Any]) -> bool:
-        """Return whether logits at a pace are finite and those of plain batches, but for bits."""
-        part, tolerance = images[:_LOOKED_AT], _BFLOAT16 if pace.bfloat16 else _TOLERANCE
-        self.set_pace(Pace(_LOOKED_AT))
-        plain, _ = self._answer(part)
-        self.set_pace(pace)
-        other, _ = self._answer(part)
-        apart, most = float((plain - other).abs().max()), float(plain.abs().max())
-        # What is infinite is near nothing.
-        return math.isfinite(apart) and apart <= tolerance * most
 
     @property
     def device(self) -> torch.device:
@@ -257,76 +229,6 @@ def _build(variant: Variant, folder: Path) -> tuple[Transform, torch.nn.Module]:
     # A factory may hand out one module to all: with the next variant's weights in it, both would
     # be that variant.
     return transform, copy.deepcopy(module)
-
-
-_SIZES = (64, 256, 128, 32)
-_LEAST_SECONDS = 0.25
-_SHARE = 0.03
-_FASTER = 0.95
-"""A pace is taken for the one before it only where it takes less than this part of its time."""
-_LOOKED_AT = 64
-_TOLERANCE = 1e-4
-_BFLOAT16 = 0.02
-"""How far logits may be from those of plain batches in float32, as a share of the largest."""
-
-
-def _runs(size: int) -> int:
-    """Return how often a batch is asked to be timed, the warm-up included: large ones take long."""
-    return 3 if size <= _LOOKED_AT else 2
-
-
-def fastest(variant: Variant, folder: Path, compute: Compute, samples: Samples) -> Pace:
-    """Return the pace at which a variant answers these samples fastest, found by trying some.
-
-    Takes a quarter of a second, or 3 % of the time of the whole pass where that is more. What helps
-    on most machines is tried first, and each way by itself only where both together do not help;
-    of the other batch sizes, none larger than what is decoded at once, the first that helps.
-    `channels_last` is taken only where the logits agree within 1e-4 of the largest, bfloat16 only
-    where the suite allows it and they agree within 2 %. A batch size that the suite gives stays.
-    """
-    first = Pace(compute.batch_size or _SIZES[0])
-    batch = samples.read(0, min(_LOOKED_AT, len(samples)), images=True, columns=[])
-    groups = by_shape(batch)
-    model = Model(variant, folder, compute, Pace(4))
-    if not groups:
-        return first
-    images = max((images for _, images in groups), key=len)
-    started = time.perf_counter()
-    with torch.inference_mode():
-        expected = model.seconds_per_image(Pace(4), images)
-        budget = max(_LEAST_SECONDS, _SHARE * expected * len(samples))
-
-        def better(
-            best: Pace, seconds: float, candidates: Iterable[Pace], stop: bool
-        ) -> tuple[Pace, float]:
-            for pace in candidates:
-                taking = _runs(pace.batch_size) * pace.batch_size * seconds
-                if time.perf_counter() - started + taking >= budget:
-                    continue
-                taken = model.seconds_per_image(pace, images)
-                if pace == first or (taken < _FASTER * seconds and model.agrees(pace, images)):
-                    best, seconds = pace, taken
-                    if stop:
-                        break
-            return best, seconds
-
-        together, *alone = _formats(first, compute)
-        best, seconds = better(first, expected, [first, together], stop=False)
-        if best == first:
-            best, seconds = better(best, seconds, alone, stop=False)
-        if compute.batch_size is None:
-            most = min(rows_at_once(images[0].nbytes), 2 * len(samples))
-            sizes = [replace(best, batch_size=size) for size in _SIZES[1:] if size <= most]
-            best, _ = better(best, seconds, sizes, stop=True)
-    return best
-
-
-def _formats(first: Pace, compute: Compute) -> list[Pace]:
-    """Return the paces of one batch size that are worth trying: all that may help, then each."""
-    apart = replace(first, channels_last=True)
-    if compute.precision == "float32":
-        return [apart]
-    return [replace(apart, bfloat16=True), replace(first, bfloat16=True), apart]
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

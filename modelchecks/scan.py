@@ -227,7 +227,7 @@ def measure_pace(suite: Suite, split: Split, variant: Variant, key: str, store: 
     with store.lock(f"pace-{key[:32]}"):
         if (known := store.pace(key)) is not None:
             return Pace(**known)
-        from modelchecks.inference import fastest
+        from modelchecks.pacing import fastest
 
         samples = open_source(suite, split).open(suite.folder)
         pace = fastest(variant, suite.folder, suite.compute, samples)

@@ -91,7 +91,7 @@ def evidence_of(folder, *, batch, shard, rows, features="brightness, 'needing:br
     facets = list(job.keys)
     parts = []
     for one in shards("a", len(samples), shard)[::order]:
-        found, failures = collect(job, one, samples, predictors, facets, rows_at_once=batch)
+        found, failures = collect(job, one, samples, predictors, facets, at_once=batch)
         assert set(found) == set(facets) - set(failures)
         parts.append(found)
     whole = join_all(merge_all(part[facet] for part in parts) for facet in found)

@@ -11,10 +11,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from modelchecks import EvidenceError, load_suite, run_suite
+from modelchecks import EvidenceError, load_suite, pacing, run_suite
 from modelchecks.facets import EMBEDDING, LOGITS
 from modelchecks.identity import Pace
-from modelchecks.inference import Model, fastest
+from modelchecks.inference import Model
+from modelchecks.pacing import fastest
 from modelchecks.report import record
 from modelchecks.run import suite_store
 from modelchecks.sources import ArraySamples, Batch
@@ -70,6 +71,15 @@ class Rough(Net):
         logits = super().forward(x)
         lost = logits.float() - logits.float().detach().to(torch.bfloat16)
         return logits * (1 - self.rough) + lost * self.rough * 300
+
+class Threads(Net):
+    def forward(self, x):
+        # Class 1 where numpy's library has one thread, else class 0.
+        from threadpoolctl import threadpool_info
+        pools = {found["num_threads"] for found in threadpool_info() if found["user_api"] == "blas"}
+        logits = torch.zeros(len(x), 3)
+        logits[:, int(pools == {1})] = 1
+        return logits
 
 class Leaving(Net):
     def forward(self, x):
@@ -301,6 +311,17 @@ def test_the_pace_is_measured_once_and_any_pace_gives_the_same_answers(nets):
     assert found.batch_size in (32, 64, 128)
 
 
+def test_while_models_answer_numpy_has_one_thread_and_all_of_its_own_after(nets):
+    from threadpoolctl import threadpool_info, threadpool_limits
+
+    np.save(nets / "y2.npy", np.ones(100, np.int64))
+    with threadpool_limits(2, user_api="blas"):
+        before = threadpool_info()
+        run = run_suite(suite(nets, "  a: {model: 'nets:Threads', weights: a.safetensors}"))
+        assert threadpool_info() == before
+    assert accuracies(run) == {"a": 1.0}
+
+
 def test_bfloat16_is_what_autocast_gives(nets):
     images = np.load(nets / "x2.npy")[..., None]
     exact = model(nets).logits(images)
@@ -322,7 +343,7 @@ def test_bfloat16_is_taken_where_it_is_allowed_faster_and_close(
     nets, monkeypatch, net, precision, taken
 ):
     monkeypatch.setattr(
-        Model, "seconds_per_image", lambda self, pace, images: 1e-6 if pace.bfloat16 else 1e-5
+        pacing, "seconds_per_image", lambda model, pace, images: 1e-6 if pace.bfloat16 else 1e-5
     )
     samples = ArraySamples(
         [str(i) for i in range(100)], np.load(nets / "x.npy")[..., None], np.zeros(100, np.int64)
@@ -333,7 +354,7 @@ def test_bfloat16_is_taken_where_it_is_allowed_faster_and_close(
 
 
 def test_bfloat16_that_is_not_faster_is_not_taken(nets, monkeypatch):
-    monkeypatch.setattr(Model, "seconds_per_image", lambda self, pace, images: 1e-5)
+    monkeypatch.setattr(pacing, "seconds_per_image", lambda model, pace, images: 1e-5)
     samples = ArraySamples(
         [str(i) for i in range(100)], np.load(nets / "x.npy")[..., None], np.zeros(100, np.int64)
     )
@@ -341,9 +362,32 @@ def test_bfloat16_that_is_not_faster_is_not_taken(nets, monkeypatch):
     assert fastest(variant, nets, Compute(precision="bfloat16"), samples) == Pace(64)
 
 
+def test_no_batch_is_tried_that_is_larger_than_what_is_decoded_at_once(nets, monkeypatch):
+    sizes = []
+
+    def timed(model, pace, images):
+        sizes.append(pace.batch_size)
+        return 1e-6 / len(sizes)
+
+    monkeypatch.setattr(pacing, "seconds_per_image", timed)
+    monkeypatch.setattr(pacing, "rows_at_once", lambda image_bytes: 3000 // image_bytes)
+    images = np.load(nets / "x.npy")[..., None]
+    samples = ArraySamples([str(i) for i in range(100)], images, np.zeros(100, np.int64))
+    found = fastest(Variant("v", "nets:Net", "a.safetensors"), nets, Compute(), samples)
+    # 187 images of 16 bytes: not 256, and after the first that helps no other.
+    assert sizes == [4, 64, 64, 128]
+    assert found == Pace(128, channels_last=True)
+
+
+def test_a_batch_is_timed_whole_though_few_images_are_decoded(nets):
+    asked = model(nets)
+    assert pacing.seconds_per_image(asked, Pace(250), np.zeros((7, 4, 4, 1), np.uint8)) > 0
+    assert asked.module.most == 250
+
+
 def test_a_precision_has_evidence_of_its_own_and_stands_in_the_record(nets, monkeypatch):
     monkeypatch.setattr(
-        Model, "seconds_per_image", lambda self, pace, images: 1e-6 if pace.bfloat16 else 1e-5
+        pacing, "seconds_per_image", lambda model, pace, images: 1e-6 if pace.bfloat16 else 1e-5
     )
     exact, quick = (
         run_suite(suite(nets, compute=f"batch_size: 40, precision: {precision}"))
@@ -363,12 +407,12 @@ def test_what_is_infinite_agrees_with_nothing(nets, monkeypatch, lost):
     answers = [torch.tensor([[1.0, torch.inf]]), torch.tensor([[1.0, 2.0]])]
     answers = answers if lost == "plain" else answers[::-1]
     monkeypatch.setattr(asked, "_answer", lambda images: (answers.pop(0), None))
-    assert not asked.agrees(Pace(64, channels_last=True), np.zeros((1, 4, 4, 1), np.uint8))
+    assert not pacing.agrees(asked, Pace(64, channels_last=True), np.zeros((1, 4, 4, 1), np.uint8))
 
 
 def test_of_one_architecture_each_weights_decide_whether_bfloat16_is_close(nets, monkeypatch):
     monkeypatch.setattr(
-        Model, "seconds_per_image", lambda self, pace, images: 1e-6 if pace.bfloat16 else 1e-5
+        pacing, "seconds_per_image", lambda model, pace, images: 1e-6 if pace.bfloat16 else 1e-5
     )
     for name, rough in (("a", 0.0), ("b", 1.0)):
         path = nets / f"{name}.safetensors"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -142,6 +143,8 @@ def _drawing() -> Iterator[Any]:
     try:
         import vl_convert
 
+        # It warns of layers that hide a legend which others show, as ours do on purpose.
+        logging.getLogger("vl_convert").setLevel(logging.ERROR)
         yield vl_convert
     except (KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError):
         raise
