@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from modelchecks.collect import rows_at_once
+from modelchecks.collect import OutOfMemoryError, rows_at_once
 from modelchecks.identity import Pace
 from modelchecks.inference import Model
 from modelchecks.pixels import by_shape
@@ -21,6 +19,8 @@ from modelchecks.sources import Samples
 from modelchecks.suite import Compute, Variant
 
 _SIZES = (64, 256, 128, 32)
+_FEW = 4
+"""So many first, to learn how long the others will take."""
 _LEAST_SECONDS = 0.25
 _SHARE = 0.03
 _FASTER = 0.95
@@ -31,50 +31,65 @@ _BFLOAT16 = 0.02
 """How far logits may be from those of plain batches in float32, as a share of the largest."""
 
 
-@torch.inference_mode()
 def fastest(variant: Variant, folder: Path, compute: Compute, samples: Samples) -> Pace:
     """Return the pace at which a variant answers these samples fastest, found by trying some.
 
     Takes a quarter of a second, or 3 % of the time of the whole pass where that is more. What helps
     on most machines is tried first, and each way by itself only where both together do not help;
-    of the other batch sizes, none larger than what is decoded at once, the first that helps.
+    then batch sizes, none larger than what is decoded at once, and the first that helps is taken.
     `channels_last` is taken only where the logits agree within 1e-4 of the largest, bfloat16 only
     where the suite allows it and they agree within 2 %. A batch size that the suite gives stays.
+    What does not fit into memory is not taken; where nothing does, the pass goes on halving.
     """
-    first = Pace(compute.batch_size or _SIZES[0])
-    batch = samples.read(0, min(_LOOKED_AT, len(samples)), images=True, columns=[])
-    groups = by_shape(batch)
-    model = Model(variant, folder, compute, Pace(4))
-    if not groups:
-        return first
-    images = max((images for _, images in groups), key=len)
+    given, model = compute.batch_size, Model(variant, folder, compute, Pace(_FEW))
+    images = _some(samples)
+    if images is None:
+        return Pace(given or _SIZES[0])
+    decoded = rows_at_once(images[0].nbytes)
+    first = Pace(min(given or decoded, _SIZES[0]))
+    few = Pace(min(_FEW, first.batch_size))
     started = time.perf_counter()
-    expected = seconds_per_image(model, Pace(4), images)
+    try:
+        expected = seconds_per_image(model, few, images)
+    except (OutOfMemoryError, MemoryError):
+        return few
     budget = max(_LEAST_SECONDS, _SHARE * expected * len(samples))
 
-    def better(
-        best: Pace, seconds: float, candidates: Iterable[Pace], *, first_that_helps: bool = False
-    ) -> tuple[Pace, float]:
-        for pace in candidates:
-            taking = _runs(pace) * pace.batch_size * seconds
-            if time.perf_counter() - started + taking >= budget:
-                continue
+    def worth(pace: Pace, seconds: float) -> float | None:
+        """Return the time per image at a pace that helps, None where it does not or is unknown."""
+        if time.perf_counter() - started + _runs(pace) * pace.batch_size * seconds >= budget:
+            return None
+        try:
             taken = seconds_per_image(model, pace, images)
             if pace == first or (taken < _FASTER * seconds and agrees(model, pace, images)):
-                best, seconds = pace, taken
-                if first_that_helps:
-                    break
-        return best, seconds
+                return taken
+        except (OutOfMemoryError, MemoryError):
+            pass
+        return None
 
-    together, *alone = _formats(first, compute)
-    best, seconds = better(first, expected, [first, together])
-    if best == first:
-        best, seconds = better(best, seconds, alone)
-    if compute.batch_size is None:
-        most = min(rows_at_once(images[0].nbytes), 2 * len(samples))
-        sizes = [replace(best, batch_size=size) for size in _SIZES[1:] if size <= most]
-        best, _ = better(best, seconds, sizes, first_that_helps=True)
+    best, seconds = first, worth(first, expected) or expected
+    formats = _formats(first, compute)
+    for pace in formats:
+        if (taken := worth(pace, seconds)) is not None:
+            best, seconds = pace, taken
+            if pace == formats[0]:
+                break
+    if given is not None:
+        return replace(best, batch_size=given)
+    for size in _SIZES[1:]:
+        other = replace(best, batch_size=size)
+        if size <= min(decoded, 2 * len(samples)) and worth(other, seconds) is not None:
+            return other
     return best
+
+
+def _some(samples: Samples) -> NDArray[Any] | None:
+    """Return images of one shape from the first rows, of no more than are decoded at once."""
+    head = by_shape(samples.read(0, min(1, len(samples)), images=True, columns=[]))
+    most = rows_at_once(head[0][1][0].nbytes) if head else _LOOKED_AT
+    rows = min(max(_SIZES), most, len(samples))
+    groups = by_shape(samples.read(0, rows, images=True, columns=[]))
+    return max((images for _, images in groups), key=len) if groups else None
 
 
 def seconds_per_image(model: Model, pace: Pace, images: NDArray[Any]) -> float:
@@ -83,7 +98,8 @@ def seconds_per_image(model: Model, pace: Pace, images: NDArray[Any]) -> float:
     `images` are repeated where they are fewer.
     """
     model.set_pace(pace)
-    batch = np.resize(images, (pace.batch_size, *images.shape[1:]))
+    size = pace.batch_size
+    batch = images[:size] if len(images) >= size else np.resize(images, (size, *images.shape[1:]))
     times = []
     for _ in range(_runs(pace)):
         started = time.perf_counter()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from threadpoolctl import threadpool_info, threadpool_limits
 from torch import nn
 
-from modelchecks import EvidenceError, load_suite, pacing, run_suite
+from modelchecks import EvidenceError, load_suite, pacing, registry, run_suite
 from modelchecks.facets import EMBEDDING, LOGITS
 from modelchecks.identity import Pace
 from modelchecks.inference import Model
@@ -75,8 +77,12 @@ class Rough(Net):
 class Threads(Net):
     def forward(self, x):
         # Class 1 where numpy's library has one thread, else class 0.
+        from pathlib import Path
         from threadpoolctl import threadpool_info
-        pools = {found["num_threads"] for found in threadpool_info() if found["user_api"] == "blas"}
+        pools = {
+            found["num_threads"] for found in threadpool_info()
+            if found["user_api"] == "blas" and "torch" not in Path(found["filepath"]).parts
+        }
         logits = torch.zeros(len(x), 3)
         logits[:, int(pools == {1})] = 1
         return logits
@@ -200,9 +206,23 @@ def test_out_of_memory_halves_the_batch_goes_on_and_is_remembered(nets, monkeypa
     assert said == []
 
 
-def test_a_model_that_never_fits_is_errored(nets, monkeypatch):
+@pytest.mark.parametrize("most", [3, 20, 70, 130])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_what_does_not_fit_while_the_pace_is_looked_for_is_not_taken(
+    nets, monkeypatch, most, precision
+):
+    expected = accuracies(run_suite(suite(nets, compute=f"batch_size: 1, precision: {precision}")))
+    shutil.rmtree(nets / ".modelchecks")
+    monkeypatch.setenv("MOST_IMAGES", str(most))
+    run = run_suite(suite(nets, compute=f"precision: {precision}"))
+    assert accuracies(run) == pytest.approx(expected, abs=0.02)
+    assert {0 < v["pace"]["batch_size"] <= most for v in run.variants.values()} == {True}
+
+
+@pytest.mark.parametrize("compute", ["batch_size: 40", "seed: 1"])
+def test_a_model_that_never_fits_is_errored(nets, monkeypatch, compute):
     monkeypatch.setenv("MOST_IMAGES", "0")
-    run = run_suite(suite(nets))
+    run = run_suite(suite(nets, compute=compute))
     assert {r.status for r in run.results} == {"errored"}
     assert all("not even one image at a time" in r.message for r in run.results)
 
@@ -311,15 +331,39 @@ def test_the_pace_is_measured_once_and_any_pace_gives_the_same_answers(nets):
     assert found.batch_size in (32, 64, 128)
 
 
-def test_while_models_answer_numpy_has_one_thread_and_all_of_its_own_after(nets):
-    from threadpoolctl import threadpool_info, threadpool_limits
+def blas():
+    """Threads of each of numpy's and scipy's libraries, by its file."""
+    import scipy.linalg  # noqa: F401
 
+    return {
+        found["filepath"]: found["num_threads"]
+        for found in threadpool_info()
+        if found["user_api"] == "blas" and "torch" not in Path(found["filepath"]).parts
+    }
+
+
+def test_while_models_answer_numpy_has_one_thread_and_all_of_its_own_after(nets):
+    if not blas():
+        pytest.skip("numpy's library has no threads to set")
     np.save(nets / "y2.npy", np.ones(100, np.int64))
     with threadpool_limits(2, user_api="blas"):
-        before = threadpool_info()
+        before = blas()
         run = run_suite(suite(nets, "  a: {model: 'nets:Threads', weights: a.safetensors}"))
-        assert threadpool_info() == before
+        assert blas() == before
     assert accuracies(run) == {"a": 1.0}
+
+
+def test_what_a_suite_imports_while_its_pace_is_looked_for_can_be_trained(nets):
+    (nets / "nets.py").write_text(
+        MODELS + "\nCONSTANT = torch.ones(1)\nclass Odd(Net):\n    constant = CONSTANT\n"
+    )
+    samples = ArraySamples(
+        [str(i) for i in range(100)], np.load(nets / "x.npy")[..., None], np.zeros(100, np.int64)
+    )
+    fastest(Variant("v", "nets:Odd", "a.safetensors"), nets, Compute(), samples)
+    made = registry.load("nets:Odd", nets)
+    assert not made.constant.is_inference()
+    assert not any(weight.is_inference() for weight in made().parameters())
 
 
 def test_bfloat16_is_what_autocast_gives(nets):
@@ -362,7 +406,8 @@ def test_bfloat16_that_is_not_faster_is_not_taken(nets, monkeypatch):
     assert fastest(variant, nets, Compute(precision="bfloat16"), samples) == Pace(64)
 
 
-def test_no_batch_is_tried_that_is_larger_than_what_is_decoded_at_once(nets, monkeypatch):
+def tried(nets, monkeypatch, rows=100, at_once=512, **compute):
+    """The batch sizes that are tried where each takes less time than the one before."""
     sizes = []
 
     def timed(model, pace, images):
@@ -370,13 +415,54 @@ def test_no_batch_is_tried_that_is_larger_than_what_is_decoded_at_once(nets, mon
         return 1e-6 / len(sizes)
 
     monkeypatch.setattr(pacing, "seconds_per_image", timed)
-    monkeypatch.setattr(pacing, "rows_at_once", lambda image_bytes: 3000 // image_bytes)
-    images = np.load(nets / "x.npy")[..., None]
-    samples = ArraySamples([str(i) for i in range(100)], images, np.zeros(100, np.int64))
-    found = fastest(Variant("v", "nets:Net", "a.safetensors"), nets, Compute(), samples)
-    # 187 images of 16 bytes: not 256, and after the first that helps no other.
-    assert sizes == [4, 64, 64, 128]
-    assert found == Pace(128, channels_last=True)
+    monkeypatch.setattr(pacing, "rows_at_once", lambda image_bytes: at_once)
+    monkeypatch.setattr(pacing, "_LEAST_SECONDS", 60.0)
+    images = np.load(nets / "x.npy")[:rows, ..., None]
+    samples = ArraySamples([str(i) for i in range(rows)], images, np.zeros(rows, np.int64))
+    variant = Variant("v", "nets:Net", "a.safetensors")
+    return sizes, fastest(variant, nets, Compute(**compute), samples)
+
+
+@pytest.mark.parametrize(
+    ("rows", "at_once", "sizes"),
+    [
+        # After the first other size that helps, no more.
+        (100, 512, [4, 64, 64, 128]),
+        (100, 100, [4, 64, 64, 32]),
+        (100, 8, [4, 8, 8]),
+        (20, 512, [4, 64, 64, 32]),
+    ],
+)
+def test_no_batch_is_tried_that_is_larger_than_what_is_decoded_at_once(
+    nets, monkeypatch, rows, at_once, sizes
+):
+    found, pace = tried(nets, monkeypatch, rows, at_once)
+    assert found == sizes
+    assert pace == Pace(sizes[-1], channels_last=True)
+
+
+def test_of_a_large_batch_that_the_suite_gives_the_formats_are_tried_on_a_small_one(
+    nets, monkeypatch
+):
+    found, pace = tried(nets, monkeypatch, batch_size=4096, precision="bfloat16")
+    assert found == [4, 64, 64]
+    assert pace == Pace(4096, channels_last=True, bfloat16=True)
+
+
+class FirstIsBroken(ArraySamples):
+    """Samples whose first image cannot be read."""
+
+    def read(self, start, stop, **options):
+        whole = super().read(start, stop, **options)
+        return replace(
+            whole, images=[None if start + n == 0 else i for n, i in enumerate(whole.images)]
+        )
+
+
+def test_a_first_image_that_cannot_be_read_hides_no_others(nets):
+    images = np.load(nets / "x.npy")[:9, ..., None]
+    samples = FirstIsBroken([str(i) for i in range(9)], images, np.zeros(9, np.int64))
+    assert len(pacing._some(samples)) == 8
 
 
 def test_a_batch_is_timed_whole_though_few_images_are_decoded(nets):

@@ -19,7 +19,7 @@ Kind = Literal["numeric", "ordinal", "categorical", "circular"]
 BINS = 10
 """Cells of equal share in the reference, for PSI and Jensen-Shannon of numbers."""
 CELLS = 500
-"""Values in a permutation test; neighbours beyond that are taken together."""
+"""Values in a permutation test; neighbours beyond that are taken together: it stays exact."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ def test_evidence_is_known_by_all_code_that_makes_it():
     from modelchecks.identity import CODE
 
     # They say what is asked and in which order, raise, or only gather the names of others. What
-    # pacing finds is in the name itself.
+    # pacing finds is in the name itself, and how is in that of the pace.
     harmless = {"check", "errors", "executors.local", "plan", "registry", "results", "stats"}
     harmless |= {"suite", "pacing", "allocator"}
     graph = grimp.build_graph("modelchecks")

@@ -144,7 +144,8 @@ def _drawing() -> Iterator[Any]:
         import vl_convert
 
         # It warns of layers that hide a legend which others show, as ours do on purpose.
-        logging.getLogger("vl_convert").setLevel(logging.ERROR)
+        if (told := logging.getLogger("vl_convert")).level == logging.NOTSET:
+            told.setLevel(logging.ERROR)
         yield vl_convert
     except (KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError):
         raise
