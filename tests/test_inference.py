@@ -81,7 +81,7 @@ class Threads(Net):
         from threadpoolctl import threadpool_info
         pools = {
             found["num_threads"] for found in threadpool_info()
-            if found["user_api"] == "blas" and "torch" not in Path(found["filepath"]).parts
+            if any(part.startswith(("numpy", "scipy")) for part in Path(found["filepath"]).parts)
         }
         logits = torch.zeros(len(x), 3)
         logits[:, int(pools == {1})] = 1
@@ -338,7 +338,7 @@ def blas():
     return {
         found["filepath"]: found["num_threads"]
         for found in threadpool_info()
-        if found["user_api"] == "blas" and "torch" not in Path(found["filepath"]).parts
+        if any(part.startswith(("numpy", "scipy")) for part in Path(found["filepath"]).parts)
     }
 
 
