@@ -141,6 +141,10 @@ def gate(
     for path in paths:
 
         def judge(suite: Suite) -> Run:
+            from modelchecks.publish import warm_up
+
+            # First of all, as the other imports take longer.
+            warm_up(asked)
             from modelchecks.progress import shown
             from modelchecks.run import run_suite, suite_store
 

@@ -9,7 +9,7 @@ import made_runs
 import pytest
 import vl_convert
 
-from modelchecks.publish import publish
+from modelchecks.publish import publish, warm_up
 from modelchecks.report import page
 from modelchecks.report.figures import draw
 from modelchecks.report.write import FORMATS, write
@@ -142,3 +142,21 @@ def test_what_is_kept_wrongly_costs_the_picture_alone():
                 draw.png(spec)
     with draw.remembering({}), pytest.raises(draw.CannotDrawError):
         draw.svg({"mark": object()}, "p1", "no JSON")
+
+
+def test_what_draws_is_started_for_pages_alone(drawn):
+    assert warm_up(["json", "md"]) is None
+    assert not drawn
+    thread = warm_up(["json", "html"])
+    thread.join(timeout=60)
+    assert len(drawn) == 2
+    assert thread.daemon
+
+
+def test_a_library_that_cannot_be_started_is_heard_of_by_the_page_alone(monkeypatch, capfd):
+    def broken(spec, **options):
+        raise ValueError("no engine")
+
+    monkeypatch.setattr(vl_convert, "vegalite_to_svg", broken)
+    warm_up(["html"]).join(timeout=60)
+    assert capfd.readouterr() == ("", "")
