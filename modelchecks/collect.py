@@ -38,9 +38,12 @@ MOST_BYTES = 2**26
 MOST_ROWS = 512
 
 
-def rows_at_once(image_bytes: int) -> int:
-    """Return how many images of that size are decoded together: fewer where they are large."""
-    return max(8, min(MOST_ROWS, MOST_BYTES // max(image_bytes, 1)))
+def rows_at_once(samples: Samples) -> int:
+    """Return how many rows are decoded together: fewer where the first image is large."""
+    first = samples.read(0, min(1, len(samples)), images=True, columns=[])
+    if first.images is None or not len(first) or first.images[0] is None:
+        return MOST_ROWS
+    return max(8, min(MOST_ROWS, MOST_BYTES // max(first.images[0].nbytes, 1)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,10 +42,10 @@ def fastest(variant: Variant, folder: Path, compute: Compute, samples: Samples) 
     What does not fit into memory is not taken; where nothing does, the pass goes on halving.
     """
     given, model = compute.batch_size, Model(variant, folder, compute, Pace(_FEW))
-    images = _some(samples)
+    decoded = rows_at_once(samples)
+    images = _some(samples, min(max(_SIZES), decoded))
     if images is None:
         return Pace(given or _SIZES[0])
-    decoded = rows_at_once(images[0].nbytes)
     first = Pace(min(given or decoded, _SIZES[0]))
     few = Pace(min(_FEW, first.batch_size))
     started = time.perf_counter()
@@ -83,12 +83,9 @@ def fastest(variant: Variant, folder: Path, compute: Compute, samples: Samples) 
     return best
 
 
-def _some(samples: Samples) -> NDArray[Any] | None:
-    """Return images of one shape from the first rows, of no more than are decoded at once."""
-    head = by_shape(samples.read(0, min(1, len(samples)), images=True, columns=[]))
-    most = rows_at_once(head[0][1][0].nbytes) if head else _LOOKED_AT
-    rows = min(max(_SIZES), most, len(samples))
-    groups = by_shape(samples.read(0, rows, images=True, columns=[]))
+def _some(samples: Samples, most: int) -> NDArray[Any] | None:
+    """Return the images of one shape that most of the first rows have, None where none has any."""
+    groups = by_shape(samples.read(0, min(most, len(samples)), images=True, columns=[]))
     return max((images for _, images in groups), key=len) if groups else None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from functools import cache
 from pathlib import Path
 from threading import Thread
 
@@ -47,11 +48,14 @@ def publish(
 def warm_up(formats: Sequence[str]) -> Thread | None:
     """Start what draws, by pictures for nobody, while all else is loaded and gathered.
 
-    It takes a quarter of a second that needs no Python. Returns the thread, which nobody need wait
-    for, None where no format has pictures.
+    It takes a quarter of a second that needs no Python, once in a process. Returns the thread,
+    which nobody need wait for, None where no format has pictures.
     """
-    if "html" not in formats:
-        return None
+    return _started() if "html" in formats else None
+
+
+@cache
+def _started() -> Thread:
     thread = Thread(target=_draw_for_nobody, name="warm-up", daemon=True)
     thread.start()
     return thread

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from modelchecks.collect import MOST_ROWS, Predictor, collect, rows_at_once
+from modelchecks.collect import Predictor, collect, rows_at_once
 from modelchecks.errors import EvidenceError
 from modelchecks.evidence import Evidence
 from modelchecks.executors.local import map_shards
@@ -164,10 +164,7 @@ class Scan:
         given = self.job.suite.compute.batch_size
         if given is not None:
             return given
-        first = self.samples.read(0, min(1, len(self.samples)), images=True, columns=[])
-        if first.images is None or not len(first) or first.images[0] is None:
-            return MOST_ROWS
-        return rows_at_once(first.images[0].nbytes)
+        return rows_at_once(self.samples)
 
     def _predictor(self, name: str) -> Predictor | None:
         """Return what answers for a variant, loaded once; None, and the reason, where it fails."""

@@ -415,7 +415,7 @@ def tried(nets, monkeypatch, rows=100, at_once=512, **compute):
         return 1e-6 / len(sizes)
 
     monkeypatch.setattr(pacing, "seconds_per_image", timed)
-    monkeypatch.setattr(pacing, "rows_at_once", lambda image_bytes: at_once)
+    monkeypatch.setattr(pacing, "rows_at_once", lambda samples: at_once)
     monkeypatch.setattr(pacing, "_LEAST_SECONDS", 60.0)
     images = np.load(nets / "x.npy")[:rows, ..., None]
     samples = ArraySamples([str(i) for i in range(rows)], images, np.zeros(rows, np.int64))
@@ -462,7 +462,7 @@ class FirstIsBroken(ArraySamples):
 def test_a_first_image_that_cannot_be_read_hides_no_others(nets):
     images = np.load(nets / "x.npy")[:9, ..., None]
     samples = FirstIsBroken([str(i) for i in range(9)], images, np.zeros(9, np.int64))
-    assert len(pacing._some(samples)) == 8
+    assert len(pacing._some(samples, 256)) == 8
 
 
 def test_a_batch_is_timed_whole_though_few_images_are_decoded(nets):

@@ -9,6 +9,7 @@ import made_runs
 import pytest
 import vl_convert
 
+from modelchecks import publish as publishing
 from modelchecks.publish import publish, warm_up
 from modelchecks.report import page
 from modelchecks.report.figures import draw
@@ -144,16 +145,25 @@ def test_what_is_kept_wrongly_costs_the_picture_alone():
         draw.svg({"mark": object()}, "p1", "no JSON")
 
 
-def test_what_draws_is_started_for_pages_alone(drawn):
+@pytest.fixture
+def cold():
+    """Nothing that draws was started before."""
+    publishing._started.cache_clear()
+    yield
+    publishing._started.cache_clear()
+
+
+def test_what_draws_is_started_for_pages_alone_and_once(drawn, cold):
     assert warm_up(["json", "md"]) is None
     assert not drawn
     thread = warm_up(["json", "html"])
     thread.join(timeout=60)
     assert len(drawn) == 2
     assert thread.daemon
+    assert warm_up(["html"]) is thread
 
 
-def test_a_library_that_cannot_be_started_is_heard_of_by_the_page_alone(monkeypatch, capfd):
+def test_a_library_that_cannot_be_started_is_heard_of_by_the_page_alone(monkeypatch, capfd, cold):
     def broken(spec, **options):
         raise ValueError("no engine")
 
