@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelchecks import registry
+
+_COUNTED_AT_ONCE = 2**21
+"""Pixels; each takes eight bytes while it is counted."""
 
 Images = NDArray[Any]
 Feature = Callable[[Images], NDArray[np.float64]]
@@ -31,22 +35,28 @@ def resolve(name: str, folder: Path) -> Feature:
     return feature
 
 
+def _once(compute: Callable[[Images], NDArray[Any]]) -> Callable[[Images], NDArray[Any]]:
+    """Compute once of images that nobody can write to, whatever features ask for it."""
+    known: dict[int, NDArray[Any]] = {}
+
+    @wraps(compute)
+    def found(images: Images) -> NDArray[Any]:
+        if images.flags.writeable:
+            return compute(images)
+        if (key := id(images)) not in known:
+            known[key] = compute(images)
+            known[key].flags.writeable = False
+            # By their identity, as long as they live.
+            weakref.finalize(images, known.pop, key, None)
+        return known[key]
+
+    return found
+
+
+@_once
 def _grey(images: Images) -> NDArray[np.float32]:
-    """Return luminance (n, height, width) in [0, 1]; an alpha channel is left out.
-
-    Of images that nobody can write to it is computed once, whatever features ask for it.
-    """
-    if images.flags.writeable:
-        return _luminance(images)
-    if (key := id(images)) not in _GREY:
-        grey = _GREY[key] = _luminance(images)
-        grey.flags.writeable = False
-        weakref.finalize(images, _GREY.pop, key, None)
-    return _GREY[key]
-
-
-_GREY: dict[int, NDArray[np.float32]] = {}
-"""The luminance of images, by their identity, as long as they live."""
+    """Return luminance (n, height, width) in [0, 1]; an alpha channel is left out."""
+    return _luminance(images)
 
 
 def _luminance(images: Images) -> NDArray[np.float32]:
@@ -59,6 +69,42 @@ def _luminance(images: Images) -> NDArray[np.float32]:
     return np.asarray(grey, dtype=np.float32) * np.float32(scale)
 
 
+def is_grey(images: Images) -> bool:
+    """Return whether every pixel of images is one of 256 levels of grey."""
+    return images.dtype == np.uint8 and images.shape[3] < 3
+
+
+@_once
+def _histogram(images: Images) -> NDArray[np.int64]:
+    """Return how many pixels have each of 256 levels of grey (n, 256)."""
+    if is_grey(images):
+        levels = images[..., 0]
+    else:
+        grey = np.rint(np.nan_to_num(_grey(images)) * 255)
+        levels = np.clip(grey, 0, 255).astype(np.uint8)
+    counts = np.empty((len(levels), 256), dtype=np.int64)
+    step = max(1, _COUNTED_AT_ONCE // max(levels[:1].size, 1))
+    for start in range(0, len(levels), step):
+        part = levels[start : start + step]
+        rows = np.arange(len(part))[:, None, None] * 256
+        found = np.bincount((part + rows).ravel(), minlength=len(part) * 256)
+        counts[start : start + step] = found.reshape(len(part), 256)
+    return counts
+
+
+@_once
+def grey_moments(images: Images) -> NDArray[np.float64]:
+    """Return mean and standard deviation (2, n) of grey levels, 0 to 255, from their histogram.
+
+    Of whole numbers the sums are exact, and nothing once the pixels are counted.
+    """
+    levels = np.arange(256.0)
+    size = max(images.shape[1] * images.shape[2], 1)
+    total, squares = np.stack([levels, levels**2]) @ _histogram(images).T.astype(np.float64)
+    spread = np.sqrt(np.maximum(size * squares - total**2, 0)) / size
+    return np.stack([total / size, spread])
+
+
 def brightness(images: Images) -> NDArray[np.float64]:
     """Return the mean luminance, 0 (black) to 1 (white)."""
     return np.asarray(_grey(images).mean(axis=(1, 2), dtype=np.float64))
@@ -66,6 +112,8 @@ def brightness(images: Images) -> NDArray[np.float64]:
 
 def contrast(images: Images) -> NDArray[np.float64]:
     """Return the standard deviation of the luminance (RMS contrast), 0 to 0.5."""
+    if is_grey(images):
+        return np.asarray(grey_moments(images)[1] / 255)
     return np.asarray(_grey(images).std(axis=(1, 2), dtype=np.float64))
 
 
@@ -81,18 +129,12 @@ def sharpness(images: Images) -> NDArray[np.float64]:
 
 def entropy(images: Images) -> NDArray[np.float64]:
     """Return the Shannon entropy of the luminance histogram (256 bins), 0 to 8 bits."""
-    if images.dtype == np.uint8 and images.shape[3] < 3:
-        levels = images[..., 0]
-    else:
-        grey = np.rint(np.nan_to_num(_grey(images)) * 255)
-        levels = np.clip(grey, 0, 255).astype(np.uint8)
-    size = max(levels[0].size if len(levels) else 1, 1)
-    rows = np.arange(len(levels))[:, None, None] * 256
-    counts = np.bincount((levels + rows).ravel(), minlength=len(levels) * 256)
+    counts = _histogram(images)
+    size = max(images.shape[1] * images.shape[2], 1)
     # Of a share there are only so many: each logarithm is taken once.
     share = np.arange(size + 1) / size
     bits = np.append(0.0, -share[1:] * np.log2(share[1:]))
-    return np.asarray(bits[counts.reshape(len(levels), 256)].sum(axis=1), dtype=np.float64)
+    return np.asarray(bits[counts].sum(axis=1), dtype=np.float64)
 
 
 def warmth(images: Images) -> NDArray[np.float64]:

@@ -124,7 +124,8 @@ def _measured(
     else:
         tally.span(("value",), np.concatenate([lowest, highest]))
     with np.errstate(invalid="ignore", over="ignore"):
-        mean, std = _moments(flat)
+        one = image_features.is_grey(images) and channels == 1
+        mean, std = image_features.grey_moments(images) if one else _moments(flat)
         spread = image_features.contrast(images)
         colours = _coloured(images)
     constant = lowest == highest

@@ -23,11 +23,28 @@ grey = hnp.arrays(
 def test_grey_images_agree_with_numpy_and_scikit_image(images):
     scaled = images[..., 0] / 255.0
     np.testing.assert_allclose(features.brightness(images), scaled.mean((1, 2)), atol=1e-6)
-    np.testing.assert_allclose(features.contrast(images), scaled.std((1, 2)), atol=1e-6)
+    np.testing.assert_allclose(features.contrast(images), scaled.std((1, 2)), atol=1e-9)
     expected = [shannon_entropy(image[..., 0]) for image in images]
     np.testing.assert_allclose(features.entropy(images), expected, atol=1e-9)
     by_counts = [stats.entropy(np.bincount(image.ravel()), base=2) for image in images]
     np.testing.assert_allclose(features.entropy(images), by_counts, atol=1e-9)
+
+
+@given(grey, st.integers(1, 60))
+@settings(max_examples=30)
+def test_pixels_are_counted_alike_however_many_at_once(images, pixels):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(features, "_COUNTED_AT_ONCE", pixels)
+        mean, spread = features.grey_moments(images)
+        entropy = features.entropy(images)
+    np.testing.assert_array_equal(entropy, features.entropy(images))
+    np.testing.assert_allclose(mean, images.mean((1, 2, 3)), atol=1e-9)
+    np.testing.assert_allclose(spread, images.std((1, 2, 3)), atol=1e-6)
+
+
+def test_an_image_of_one_level_has_no_contrast_at_all():
+    levels = np.arange(256, dtype=np.uint8)[:, None, None, None]
+    assert not features.contrast(np.broadcast_to(levels, (256, 31, 33, 1))).any()
 
 
 def test_sharpness_by_hand():
