@@ -403,7 +403,33 @@ def test_bfloat16_that_is_not_faster_is_not_taken(nets, monkeypatch):
         [str(i) for i in range(100)], np.load(nets / "x.npy")[..., None], np.zeros(100, np.int64)
     )
     variant = Variant("v", "nets:Net", "a.safetensors")
-    assert fastest(variant, nets, Compute(precision="bfloat16"), samples) == Pace(64)
+    assert fastest(variant, nets, Compute(precision="bfloat16"), samples) == Pace(128)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "taken"),
+    [
+        ({128: 1.0}, 128),  # a larger one that is no slower
+        ({128: 1.04}, 128),
+        ({128: 1.1}, 64),
+        ({128: 1.1, 32: 0.97}, 64),  # a smaller one that is hardly faster
+        ({128: 1.1, 32: 0.9}, 32),
+        ({128: 1.0, 32: 0.5}, 128),  # the first that will do
+    ],
+)
+def test_a_larger_batch_may_be_as_fast_and_a_smaller_one_must_be_faster(
+    nets, monkeypatch, seconds, taken
+):
+    monkeypatch.setattr(
+        pacing,
+        "seconds_per_image",
+        lambda model, pace, images: 1e-6 * seconds.get(pace.batch_size, 1.0),
+    )
+    samples = ArraySamples(
+        [str(i) for i in range(100)], np.load(nets / "x.npy")[..., None], np.zeros(100, np.int64)
+    )
+    variant = Variant("v", "nets:Net", "a.safetensors")
+    assert fastest(variant, nets, Compute(), samples) == Pace(taken)
 
 
 def tried(nets, monkeypatch, rows=100, at_once=512, **compute):

@@ -20,8 +20,9 @@ sys.path.insert(0, str(ROOT / "suites"))
 
 
 LOADED = (
-    *("great_expectations", "PIL.Image", "pyarrow.parquet", "scipy.stats", "threadpoolctl"),
-    *("modelchecks.pacing", "modelchecks.probes.expectations"),
+    *("filelock", "great_expectations", "PIL.Image", "PIL.PngImagePlugin", "pyarrow.parquet"),
+    *("pyarrow.pandas_compat", "safetensors.torch", "scipy.stats", "threadpoolctl"),
+    *("modelchecks.pacing", "modelchecks.probes.expectations", "modelchecks.sources.arrays"),
     *("modelchecks.report.page", "modelchecks.report.picture"),
 )
 

@@ -20,7 +20,7 @@ from modelchecks.report.write import FORMATS, write
 def drawn(monkeypatch):
     """The specifications that the library is asked to draw."""
     asked = []
-    for name in ("vegalite_to_svg", "vegalite_to_png"):
+    for name in ("vegalite_to_svg", "svg_to_png"):
         real = getattr(vl_convert, name)
 
         def counted(spec, real=real, **options):
@@ -158,7 +158,7 @@ def test_what_draws_is_started_for_pages_alone_and_once(drawn, cold):
     assert not drawn
     thread = warm_up(["json", "html"])
     thread.join(timeout=60)
-    assert len(drawn) == 2
+    assert len(drawn) == 4
     assert thread.daemon
     assert warm_up(["html"]) is thread
 

@@ -78,10 +78,13 @@ def _text(spec: Spec, kind: Literal["svg", "png"]) -> str:
 
 
 def _converted(spec: Spec, kind: str) -> str:
-    with _drawing() as vega:
-        if kind == "png":
-            made: bytes = vega.vegalite_to_png(dict(spec), scale=2)
+    if kind == "png":
+        # Twice as fast as from the specification, and the SVG is asked for as well.
+        drawn = _text(spec, "svg")
+        with _drawing() as vega:
+            made: bytes = vega.svg_to_png(drawn, scale=2)
             return base64.b64encode(made).decode()
+    with _drawing() as vega:
         return str(vega.vegalite_to_svg(dict(spec)))
 
 
