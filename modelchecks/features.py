@@ -107,6 +107,8 @@ def grey_moments(images: Images) -> NDArray[np.float64]:
 
 def brightness(images: Images) -> NDArray[np.float64]:
     """Return the mean luminance, 0 (black) to 1 (white)."""
+    if is_grey(images):
+        return np.asarray(grey_moments(images)[0] / 255)
     return np.asarray(_grey(images).mean(axis=(1, 2), dtype=np.float64))
 
 
@@ -119,12 +121,32 @@ def contrast(images: Images) -> NDArray[np.float64]:
 
 def sharpness(images: Images) -> NDArray[np.float64]:
     """Return the mean absolute luminance difference between neighbouring pixels, 0 to 1."""
+    height, width = images.shape[1:3]
+    if height < 2 or width < 2:
+        return np.zeros(len(images))
+    if is_grey(images):
+        return _sharpness_of_levels(images[..., 0])
     grey = _grey(images)
-    if grey.shape[1] < 2 or grey.shape[2] < 2:
-        return np.zeros(len(grey))
     down = np.abs(np.diff(grey, axis=1)).mean(axis=(1, 2), dtype=np.float64)
     across = np.abs(np.diff(grey, axis=2)).mean(axis=(1, 2), dtype=np.float64)
     return np.asarray((down + across) / 2)
+
+
+def _sharpness_of_levels(levels: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return the same of bytes, as whole numbers and rows that lie together, in a third of it."""
+    n, height, width = levels.shape
+    flat = levels.reshape(n, height * width)
+
+    def apart(step: int) -> NDArray[np.uint8]:
+        one, other = flat[:, step:], flat[:, :-step]
+        return np.asarray(np.maximum(one, other) - np.minimum(one, other))
+
+    down, across = apart(width), apart(1)
+    # From the end of a line to the start of the next is no step across.
+    across[:, width - 1 :: width] = 0
+    steps = down.sum(1, dtype=np.uint64) / ((height - 1) * width)
+    steps += across.sum(1, dtype=np.uint64) / (height * (width - 1))
+    return np.asarray(steps / (2 * 255))
 
 
 def entropy(images: Images) -> NDArray[np.float64]:

@@ -48,8 +48,8 @@ def publish(
 def warm_up(formats: Sequence[str]) -> Thread | None:
     """Start what draws, by pictures for nobody, while all else is loaded and gathered.
 
-    It takes a quarter of a second that needs hardly any Python, once in a process. Returns the thread,
-    which nobody need wait for, None where no format has pictures.
+    It takes a quarter of a second that needs hardly any Python, once in a process. Returns the
+    thread, which nobody need wait for, None where no format has pictures.
     """
     return _started() if "html" in formats else None
 

@@ -22,7 +22,7 @@ grey = hnp.arrays(
 @settings(max_examples=60)
 def test_grey_images_agree_with_numpy_and_scikit_image(images):
     scaled = images[..., 0] / 255.0
-    np.testing.assert_allclose(features.brightness(images), scaled.mean((1, 2)), atol=1e-6)
+    np.testing.assert_allclose(features.brightness(images), scaled.mean((1, 2)), atol=1e-9)
     np.testing.assert_allclose(features.contrast(images), scaled.std((1, 2)), atol=1e-9)
     expected = [shannon_entropy(image[..., 0]) for image in images]
     np.testing.assert_allclose(features.entropy(images), expected, atol=1e-9)
@@ -45,6 +45,15 @@ def test_pixels_are_counted_alike_however_many_at_once(images, pixels):
 def test_an_image_of_one_level_has_no_contrast_at_all():
     levels = np.arange(256, dtype=np.uint8)[:, None, None, None]
     assert not features.contrast(np.broadcast_to(levels, (256, 31, 33, 1))).any()
+
+
+@given(grey)
+@settings(max_examples=60)
+def test_sharpness_is_the_mean_step_between_neighbours(images):
+    scaled = images[..., 0] / 255.0
+    down, across = (np.abs(np.diff(scaled, axis=axis)) for axis in (1, 2))
+    expected = (down.mean((1, 2)) + across.mean((1, 2))) / 2 if down.size and across.size else 0
+    np.testing.assert_allclose(features.sharpness(images), expected, atol=1e-9)
 
 
 def test_sharpness_by_hand():

@@ -150,7 +150,7 @@ def deepchecks(folder: Path) -> Iterator[Ratio]:
         ("deepchecks", {"MATCHED": "1"}),
         ("ours", {"PRECISION": "bfloat16"}),
     )
-    rounds = [[side(name, **how) for name, how in asked] for _ in range(3)]
+    rounds = [[side(name, **how) for name, how in asked] for _ in range(5)]
     for number, name in ((1, "three suites"), (2, "matched checks")):
         pairs = [(turn[0], turn[number]) for turn in rounds]
         for what, value, unit, budget in (
