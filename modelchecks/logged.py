@@ -38,20 +38,24 @@ class LoggedAnswers:
         column = batch.columns[self.column]
         where = f"variant {self.variant!r}, logged column {self.column!r}"
         if column.dtype.kind in "iuf":
-            return self._classes(column.astype(np.float64), where)
+            return self._classes(column.astype(np.float64), where, batch.ids)
         values = column.tolist()
         if any(isinstance(value, list) for value in values):
             return self._lists(values, where)
         ids = class_ids(column, len(batch), self.classes, where)
-        return self._classes(np.where(ids < 0, np.nan, ids), where)
+        return self._classes(np.where(ids < 0, np.nan, ids), where, batch.ids)
 
-    def _classes(self, values: NDArray[np.float64], where: str) -> Answers:
+    def _classes(self, values: NDArray[np.float64], where: str, ids: Sequence[str]) -> Answers:
         finite = np.isfinite(values)
         # 2^31, as for labels: beyond that it is no class id, and soon no exact number.
         whole = (values == np.floor(values)) & (values < 2**31)
         wrong = finite & ((values < 0) | ~whole)
         if wrong.any():
-            raise EvidenceError(f"{where}: {values[wrong][0]} is no class id")
+            first = int(np.flatnonzero(wrong)[0])
+            raise EvidenceError(
+                f"{where}, row {ids[first]!r}: {values[first]} is no class id; log whole numbers "
+                "from 0, class names, or a list of probabilities, and null where there is no answer"
+            )
         predicted = np.where(finite, values, -1).astype(np.int64)
         confidence = np.full(len(values), np.nan, dtype=np.float32)
         absent = dict.fromkeys(

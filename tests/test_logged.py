@@ -40,7 +40,7 @@ def test_probability_lists():
 @pytest.mark.parametrize(
     ("column", "told"),
     [
-        (np.array([0.5]), "0.5 is no class id"),
+        (np.array([0.5]), "row '0': 0.5 is no class id; log whole numbers"),
         (np.array([-1]), "-1.0 is no class id"),
         (np.array([2**63 + 5], np.uint64), r"e\+18 is no class id"),
         (["cow"], "class name 'cow' is not in the suite's `classes:`"),

@@ -104,7 +104,7 @@ def test_what_is_no_image_folder_is_refused(folder, path, said):
     [
         (np.zeros((3, 4)), np.zeros(3, int), "has shape"),
         (np.zeros((3, 4, 4)), np.zeros(2, int), "must hold 3 whole numbers"),
-        (np.zeros((3, 4, 4)), np.zeros(3), "must hold 3 whole numbers"),
+        (np.zeros((3, 4, 4)), np.zeros(3), "must hold 3 whole numbers. Save class ids with"),
         (np.array(["a", "b"]), np.zeros(2, int), "no plain array of numbers"),
         (np.array([{}, {}]), np.zeros(2, int), "cannot be read as an .npy file"),
     ],
@@ -119,7 +119,7 @@ def test_arrays_that_are_no_images_are_refused(tmp_path, images, labels, said):
 def test_a_cut_file_is_refused(folder):
     path = folder / "x.npy"
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(EvidenceError, match=r"x\.npy cannot be read"):
+    with pytest.raises(EvidenceError, match=r"x\.npy cannot be read .* it is cut off"):
         Arrays(images="x.npy").open(folder)
 
 

@@ -44,10 +44,15 @@ class Arrays:
             )
         if labels is not None:
             found = _open(labels)
-            if found.shape != shape[:1] or found.dtype.kind not in "iu":
+            if found.shape != shape[:1]:
                 raise EvidenceError(
                     f"{labels} holds {found.dtype} {found.shape}; for {shape[0]} images it must "
-                    f"hold {shape[0]} whole numbers"
+                    f"hold {shape[0]} whole numbers, in the order of the images"
+                )
+            if found.dtype.kind not in "iu":
+                raise EvidenceError(
+                    f"{labels} holds {found.dtype}; it must hold {shape[0]} whole numbers. Save "
+                    "class ids with `numpy.save(file, labels.astype('int64'))`, -1 for no label"
                 )
         return ArrayFiles(images, labels, shape[0])
 
@@ -84,7 +89,10 @@ def _open(path: Path) -> NDArray[Any]:
         # No pickle: an array of objects would run code when it loads.
         array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise EvidenceError(f"{path} cannot be read as an .npy file: {error}") from error
+        reason = str(error)
+        if "mmap length" in reason:
+            reason = "it is cut off; copy or save it again"
+        raise EvidenceError(f"{path} cannot be read as an .npy file: {reason}") from error
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "iuf":
         raise EvidenceError(f"{path} holds no plain array of numbers")
     return array
