@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from io import BytesIO
 
 import made_runs
 import pytest
 import vl_convert
+from PIL import Image
 
 from modelchecks import publish as publishing
 from modelchecks.publish import publish, warm_up
-from modelchecks.report import page
+from modelchecks.report import page, picture
 from modelchecks.report.figures import draw
 from modelchecks.report.write import FORMATS, write
 
@@ -20,14 +22,13 @@ from modelchecks.report.write import FORMATS, write
 def drawn(monkeypatch):
     """The specifications that the library is asked to draw."""
     asked = []
-    for name in ("vegalite_to_svg", "svg_to_png"):
-        real = getattr(vl_convert, name)
+    real = vl_convert.vegalite_to_svg
 
-        def counted(spec, real=real, **options):
-            asked.append(spec)
-            return real(spec, **options)
+    def counted(spec, **options):
+        asked.append(spec)
+        return real(spec, **options)
 
-        monkeypatch.setattr(vl_convert, name, counted)
+    monkeypatch.setattr(vl_convert, "vegalite_to_svg", counted)
     return asked
 
 
@@ -118,13 +119,22 @@ def test_a_store_that_lies_gets_nothing_onto_the_page():
     run = made_runs.everything()
     with draw.remembering({}) as known:
         page.render(run)
+        picture.svg(run)
     evil = (
         '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><script>alert(1)</script>'
-        '<rect onclick="alert(1)" width="9" height="9" fill="red"/></svg>'
+        '<rect onclick="alert(1)" width="9" height="9" fill="red"/>'
+        '<image href="file:///alert(1).png" width="9" height="9"/></svg>'
     )
     with draw.remembering(dict.fromkeys(known, evil)):
         html = page.render(run)
     assert "alert(1)" not in html
+    with draw.remembering(dict.fromkeys(known, evil)):
+        file = picture.svg(run)
+        png = Image.open(BytesIO(picture.png(run)))
+    assert "alert(1)" not in file
+    assert 'fill="red"' in file
+    # Red and nothing over it.
+    assert png.convert("RGB").getcolors() == [(18 * 18, (255, 0, 0))]
     with draw.remembering(dict.fromkeys(known, "no picture")):
         assert "no picture" not in page.render(run)
 

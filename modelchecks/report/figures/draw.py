@@ -1,12 +1,12 @@
 """Specifications become pictures here, by Vega-Lite in this process: no browser, no network.
 
-The page holds them as inline SVG. They are made of foreign text too, so that of what the library
-wrote only known elements and attributes are taken over, which also halves the size.
+The page holds them as inline SVG. They are made of foreign text too, and kept in the store, so that
+of what the library wrote only known elements and attributes are taken over, which also halves the
+size.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import logging
@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Literal
+from typing import Any
 from xml.etree import ElementTree
 
 Spec = Mapping[str, Any]
@@ -30,6 +30,8 @@ _ATTRIBUTES = frozenset(
     }
 )
 _USUAL = {"opacity": "1", "stroke-width": "1", "text-anchor": "start", "font-size": "11px"}
+_FONT = {"font-family": "sans-serif", "font-size": "11px"}
+"""What the page's style says of all texts, and a file says itself."""
 _DIGITS = re.compile(r"-?\d+\.\d+(?:e-?\d+)?")
 _CIRCLE = re.compile(r"M([\d.]+),0A[\d.,]+,-([\d.]+),0A[\d.,-]+")
 _PLACE = re.compile(r"translate\(([-\d.]+),([-\d.]+)\)")
@@ -61,29 +63,23 @@ def remembering(known: Mapping[str, str]) -> Iterator[dict[str, str]]:
         _MEMORY.reset(token)
 
 
-def _text(spec: Spec, kind: Literal["svg", "png"]) -> str:
-    """Return a picture as the library writes it, PNG in base64; raises CannotDrawError."""
+def _text(spec: Spec) -> str:
+    """Return a picture as the library writes it, an SVG; raises CannotDrawError."""
     memory = _MEMORY.get()
     if memory is None:
-        return _converted(spec, kind)
+        return _converted(spec)
     known, used = memory
     try:
-        key = hashlib.sha256(json.dumps([kind, spec]).encode()).hexdigest()
+        key = hashlib.sha256(json.dumps(spec).encode()).hexdigest()
     except (TypeError, ValueError) as error:
         raise CannotDrawError(str(error)) from error
     if key not in used:
         found = known.get(key)
-        used[key] = found if isinstance(found, str) else _converted(spec, kind)
+        used[key] = found if isinstance(found, str) else _converted(spec)
     return used[key]
 
 
-def _converted(spec: Spec, kind: str) -> str:
-    if kind == "png":
-        # Twice as fast as from the specification, and the SVG is asked for as well.
-        drawn = _text(spec, "svg")
-        with _drawing() as vega:
-            made: bytes = vega.svg_to_png(drawn, scale=2)
-            return base64.b64encode(made).decode()
+def _converted(spec: Spec) -> str:
     with _drawing() as vega:
         return str(vega.vegalite_to_svg(dict(spec)))
 
@@ -93,37 +89,41 @@ def svg(spec: Spec, name: str, label: str) -> str:
 
     `name` makes its inner ids unique on a page. Raises CannotDrawError.
     """
-    try:
-        root = _drawn(spec)
-        _take(root, name)
-        width, height = root.attrib.pop("width"), root.attrib.pop("height")
-    except (KeyError, RecursionError) as error:
-        raise CannotDrawError(f"no picture ({type(error).__name__}: {error})") from error
-    root.attrib.update({"viewBox": f"0 0 {width} {height}", "role": "img", "aria-label": label})
+    root, _ = _known_of(spec, name)
+    root.attrib.update({"role": "img", "aria-label": label})
     return ElementTree.tostring(root, encoding="unicode")
-
-
-def png(spec: Spec) -> bytes:
-    """Return a picture as a PNG on white, sharp on fine screens; raises CannotDrawError."""
-    try:
-        return base64.b64decode(_text({**spec, "background": "white"}, "png"), validate=True)
-    except ValueError as error:
-        raise CannotDrawError(str(error)) from error
 
 
 def svg_file(spec: Spec) -> str:
     """Return a picture as an SVG file of its own on white; raises CannotDrawError."""
-    root = _drawn({**spec, "background": "white"})
-    for element in root.iter():
-        element.tag = element.tag.removeprefix(_SVG)
-    root.set("xmlns", _SVG[1:-1])
+    root, size = _known_of({**spec, "background": "white"}, "plot")
+    root.attrib.update({"xmlns": _SVG[1:-1], **size, **_FONT})
     return ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def png(spec: Spec) -> bytes:
+    """Return a picture as a PNG on white, sharp on fine screens; raises CannotDrawError."""
+    drawn = svg_file(spec)
+    with _drawing() as vega:
+        return bytes(vega.svg_to_png(drawn, scale=2))
+
+
+def _known_of(spec: Spec, name: str) -> tuple[ElementTree.Element, dict[str, str]]:
+    """Return what is known of a picture, and its width and height."""
+    try:
+        root = _drawn(spec)
+        _take(root, name)
+        size = {side: root.attrib.pop(side) for side in ("width", "height")}
+    except (KeyError, RecursionError) as error:
+        raise CannotDrawError(f"no picture ({type(error).__name__}: {error})") from error
+    root.set("viewBox", f"0 0 {size['width']} {size['height']}")
+    return root, size
 
 
 def _drawn(spec: Spec) -> ElementTree.Element:
     """Return what the library drew; its ids, which count on from picture to picture, from 1."""
     try:
-        root = ElementTree.fromstring(_text(spec, "svg"))
+        root = ElementTree.fromstring(_text(spec))
     except ElementTree.ParseError as error:
         raise CannotDrawError(str(error)) from error
     names = {found: f"clip{n}" for n, found in enumerate(_ids(root), start=1)}
