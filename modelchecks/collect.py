@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -295,9 +296,9 @@ def _answer(
         tally.example(("nonfinite", name), [batch.ids[i] for i in np.flatnonzero(silent).tolist()])
     tally.per_class(("predicted", name), answers.predicted[answers.finite])
     judged = answers.finite & (seen.labels != UNLABELLED)
-    pairs = np.stack([seen.labels[judged], answers.predicted[judged]])
-    for (label, predicted), count in zip(*_unique_pairs(pairs), strict=True):
-        tally.counts["confusion", name, int(label), int(predicted)] += int(count)
+    pairs = zip(seen.labels[judged].tolist(), answers.predicted[judged].tolist(), strict=True)
+    for (label, predicted), count in sorted(Counter(pairs).items()):
+        tally.counts["confusion", name, label, predicted] += count
     columns: Table = {
         f"predicted:{name}": answers.predicted,
         f"confidence:{name}": answers.confidence,
@@ -317,8 +318,3 @@ def _count_inputs(
         rows = np.flatnonzero(which).tolist()
         tally.counts[f"input_{fault}", name] += len(rows)
         tally.example((f"input_{fault}", name), [seen.batch.ids[row] for row in rows])
-
-
-def _unique_pairs(pairs: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    found, counts = np.unique(pairs, axis=1, return_counts=True)
-    return found.T, counts
