@@ -96,13 +96,14 @@ def _histogram(images: Images) -> NDArray[np.int64]:
 def grey_moments(images: Images) -> NDArray[np.float64]:
     """Return mean and standard deviation (2, n) of grey levels, 0 to 255, from their histogram.
 
-    Of whole numbers the sums are exact, and nothing once the pixels are counted.
+    They cost nothing once the pixels are counted, and are NaN of an image without any.
     """
     levels = np.arange(256.0)
-    size = max(images.shape[1] * images.shape[2], 1)
+    size = np.float64(images.shape[1] * images.shape[2])
     total, squares = np.stack([levels, levels**2]) @ _histogram(images).T.astype(np.float64)
-    spread = np.sqrt(np.maximum(size * squares - total**2, 0)) / size
-    return np.stack([total / size, spread])
+    with np.errstate(invalid="ignore"):
+        spread = np.sqrt(np.maximum(size * squares - total**2, 0)) / size
+        return np.stack([total / size, spread])
 
 
 def brightness(images: Images) -> NDArray[np.float64]:
@@ -123,7 +124,7 @@ def sharpness(images: Images) -> NDArray[np.float64]:
     """Return the mean absolute luminance difference between neighbouring pixels, 0 to 1."""
     height, width = images.shape[1:3]
     if height < 2 or width < 2:
-        return np.zeros(len(images))
+        return np.full(len(images), 0.0 if height and width else np.nan)
     if is_grey(images):
         return _sharpness_of_levels(images[..., 0])
     grey = _grey(images)
@@ -152,7 +153,9 @@ def _sharpness_of_levels(levels: NDArray[np.uint8]) -> NDArray[np.float64]:
 def entropy(images: Images) -> NDArray[np.float64]:
     """Return the Shannon entropy of the luminance histogram (256 bins), 0 to 8 bits."""
     counts = _histogram(images)
-    size = max(images.shape[1] * images.shape[2], 1)
+    size = images.shape[1] * images.shape[2]
+    if not size:
+        return np.full(len(images), np.nan)
     # Of a share there are only so many: each logarithm is taken once.
     share = np.arange(size + 1) / size
     bits = np.append(0.0, -share[1:] * np.log2(share[1:]))

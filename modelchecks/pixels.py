@@ -58,6 +58,12 @@ def look(
     failures: dict[str, str] = {}
     tables = {facet: _blank(facet, batch) for facet in tallies}
     for where, images in by_shape(batch):
+        if not images.size:
+            raise EvidenceError(
+                f"split {job.split.name!r}: {len(images)} images have the shape {images.shape[1:]} "
+                f"and no pixels, {batch.ids[where[0]]!r} first; leave such rows out or save their "
+                "images again"
+            )
         for facet, tally in tallies.items():
             if facet in (IMAGES, EVERY_IMAGE):
                 found = _measured(images, where, batch, tally)

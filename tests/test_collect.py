@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -19,8 +20,11 @@ from modelchecks.gather import gather
 from modelchecks.identity import Pace, describe, open_source
 from modelchecks.judging import judge
 from modelchecks.logged import LoggedAnswers
+from modelchecks.pixels import look
 from modelchecks.plan import make_plan, shards
 from modelchecks.run import suite_store
+from modelchecks.sources import Batch
+from modelchecks.tally import Seen
 
 SUITE = """
 suite: pass
@@ -163,3 +167,12 @@ def test_data_that_shrinks_while_it_is_read_is_an_error(folder):
     (whole,) = shards("a", len(samples) + 5, 100)
     with pytest.raises(EvidenceError, match="the data changed while it was read"):
         collect(job, whole, samples, {}, ["rows"])
+
+
+def test_images_without_pixels_are_an_error_whatever_is_asked_of_them():
+    batch = Batch(["a", "b"], images=np.zeros((2, 0, 4, 1), np.uint8))
+    rows = np.arange(2)
+    seen = Seen(batch, rows, rows, np.ones(2, bool), {})
+    job = SimpleNamespace(split=SimpleNamespace(name="live"))
+    with pytest.raises(EvidenceError, match=r"'live': 2 images .* no pixels, 'a' first"):
+        look(job, seen, {}, {}, modelled=True)

@@ -42,6 +42,28 @@ def test_pixels_are_counted_alike_however_many_at_once(images, pixels):
     np.testing.assert_allclose(spread, images.std((1, 2, 3)), atol=1e-6)
 
 
+@given(hnp.arrays(np.uint8, st.tuples(*(st.integers(0, 4) for _ in range(3)), st.just(2))))
+@settings(max_examples=60)
+def test_of_two_channels_the_first_is_looked_at_however_it_lies_in_memory(images):
+    first = images[..., :1]
+    shared = images.view()
+    shared.flags.writeable = False
+    turned = np.asfortranarray(images)[::-1]
+    for name in features.DEFAULT:
+        function = getattr(features, name)
+        expected = function(first.copy())
+        np.testing.assert_array_equal(function(images), expected)
+        np.testing.assert_array_equal(function(shared), expected)
+        np.testing.assert_array_equal(function(shared), expected)
+        np.testing.assert_array_equal(function(turned), expected[::-1])
+
+
+@pytest.mark.parametrize("name", features.DEFAULT)
+@pytest.mark.parametrize("shape", [(2, 0, 4, 1), (2, 4, 0, 1), (2, 0, 0, 2)])
+def test_an_image_without_pixels_has_no_number(name, shape):
+    assert np.isnan(getattr(features, name)(np.zeros(shape, np.uint8))).all()
+
+
 def test_an_image_of_one_level_has_no_contrast_at_all():
     levels = np.arange(256, dtype=np.uint8)[:, None, None, None]
     assert not features.contrast(np.broadcast_to(levels, (256, 31, 33, 1))).any()

@@ -104,7 +104,10 @@ def test_what_is_no_image_folder_is_refused(folder, path, said):
     [
         (np.zeros((3, 4)), np.zeros(3, int), "has shape"),
         (np.zeros((3, 4, 4)), np.zeros(2, int), "must hold 3 whole numbers"),
-        (np.zeros((3, 4, 4)), np.zeros(3), "must hold 3 whole numbers. Save class ids with"),
+        (np.zeros((3, 4, 4)), np.zeros(3), r"must hold 3 whole numbers\. If they are class ids"),
+        (np.zeros((3, 4, 4)), np.eye(3), r"If they are one-hot, save `labels\.argmax\(1\)`"),
+        (np.zeros((3, 4, 4)), np.zeros((3, 1), int), "one class id for each image"),
+        (np.zeros((3, 0, 4)), np.zeros(3, int), "its images have no pixels"),
         (np.array(["a", "b"]), np.zeros(2, int), "no plain array of numbers"),
         (np.array([{}, {}]), np.zeros(2, int), "cannot be read as an .npy file"),
     ],
@@ -114,6 +117,14 @@ def test_arrays_that_are_no_images_are_refused(tmp_path, images, labels, said):
     np.save(tmp_path / "y.npy", labels)
     with pytest.raises(EvidenceError, match=said):
         Arrays(images="x.npy", labels="y.npy").open(tmp_path)
+
+
+@pytest.mark.parametrize("written", [b"", b"no array", b"PK\x03\x04 a broken archive"])
+def test_what_is_no_array_file_is_refused_without_advice_to_run_it(tmp_path, written):
+    (tmp_path / "x.npy").write_bytes(written)
+    with pytest.raises(EvidenceError, match=r"x\.npy cannot be read") as refused:
+        Arrays(images="x.npy").open(tmp_path)
+    assert "pickle" not in str(refused.value)
 
 
 def test_a_cut_file_is_refused(folder):

@@ -42,17 +42,14 @@ class Arrays:
             raise EvidenceError(
                 f"{images} has shape {shape}; images are (n, height, width[, channels])"
             )
+        if 0 in shape[1:]:
+            raise EvidenceError(f"{images} has shape {shape}: its images have no pixels")
         if labels is not None:
             found = _open(labels)
-            if found.shape != shape[:1]:
+            if found.shape != shape[:1] or found.dtype.kind not in "iu":
                 raise EvidenceError(
                     f"{labels} holds {found.dtype} {found.shape}; for {shape[0]} images it must "
-                    f"hold {shape[0]} whole numbers, in the order of the images"
-                )
-            if found.dtype.kind not in "iu":
-                raise EvidenceError(
-                    f"{labels} holds {found.dtype}; it must hold {shape[0]} whole numbers. Save "
-                    "class ids with `numpy.save(file, labels.astype('int64'))`, -1 for no label"
+                    f"hold {shape[0]} whole numbers. {_mend(found, shape[0])}"
                 )
         return ArrayFiles(images, labels, shape[0])
 
@@ -84,15 +81,27 @@ def _ids(path: Path, start: int, stop: int) -> NDArray[np.int64]:
     return np.maximum(_open(path)[start:stop].astype(np.int64), -1)
 
 
+def _mend(labels: NDArray[Any], images: int) -> str:
+    """Return how labels of another form become class ids."""
+    if labels.shape == (images,):
+        return (
+            "If they are class ids, save them with `numpy.save(file, labels.astype('int64'))`, -1 "
+            "for no label"
+        )
+    if labels.ndim == 2 and len(labels) == images and labels.shape[1] > 1:
+        return "If they are one-hot, save `labels.argmax(1)`"
+    return "Save one class id for each image, in the order of the images"
+
+
 def _open(path: Path) -> NDArray[Any]:
     try:
-        # No pickle: an array of objects would run code when it loads.
-        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        # Reads this one format and no pickle: an array of objects would run code when it loads.
+        array: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
     except (OSError, ValueError, EOFError) as error:
         reason = str(error)
         if "mmap length" in reason:
             reason = "it is cut off; copy or save it again"
         raise EvidenceError(f"{path} cannot be read as an .npy file: {reason}") from error
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "iuf":
+    if array.dtype.kind not in "iuf":
         raise EvidenceError(f"{path} holds no plain array of numbers")
     return array

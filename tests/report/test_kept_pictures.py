@@ -36,10 +36,11 @@ def test_what_was_drawn_before_is_not_drawn_again_and_looks_the_same(tmp_path, d
     run = made_runs.everything()
     with draw.remembering({}) as first:
         before = {name: path.read_bytes() for name, path in write(run, tmp_path, FORMATS).items()}
-    assert len(drawn) == len(first) > 10
+    # And once more for the PNG, which takes nothing from a store.
+    assert len(drawn) == len(first) + 1 > 10
     with draw.remembering(first) as second:
         after = {name: path.read_bytes() for name, path in write(run, tmp_path, FORMATS).items()}
-    assert len(drawn) == len(first)
+    assert len(drawn) == len(first) + 2
     assert second == first
     assert before == after
 
@@ -133,10 +134,37 @@ def test_a_store_that_lies_gets_nothing_onto_the_page():
         png = Image.open(BytesIO(picture.png(run)))
     assert "alert(1)" not in file
     assert 'fill="red"' in file
-    # Red and nothing over it.
-    assert png.convert("RGB").getcolors() == [(18 * 18, (255, 0, 0))]
+    # Drawn anew: what a store holds never reaches native code.
+    assert png.size == (680, 600)
     with draw.remembering(dict.fromkeys(known, "no picture")):
         assert "no picture" not in page.render(run)
+
+
+@pytest.mark.parametrize("name", ["script", "style", "plaintext"])
+def test_what_is_no_picture_at_its_root_is_none(name):
+    run = made_runs.everything()
+    with draw.remembering({}) as known:
+        page.render(run)
+        picture.svg(run)
+    evil = f'<{name} xmlns="http://www.w3.org/2000/svg" width="9" height="9">alert(1)</{name}>'
+    with draw.remembering(dict.fromkeys(known, evil)):
+        assert picture.svg(run) == ""
+        assert "alert(1)" not in page.render(run)
+
+
+@pytest.mark.parametrize("value", ["url(https://evil/x#a)", "URL(//evil)", r"u\72l(//evil)"])
+def test_nothing_of_elsewhere_is_named(value):
+    spec = {"mark": "point", "data": {"values": []}}
+    with draw.remembering({}) as known:
+        draw.svg(spec, "p1", "")
+    evil = (
+        '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9">'
+        f'<rect width="9" height="9" fill="red" stroke="{value}" clip-path="{value}"/></svg>'
+    )
+    with draw.remembering(dict.fromkeys(known, evil)):
+        drawn = draw.svg(spec, "p1", "")
+    assert 'fill="red"' in drawn
+    assert "evil" not in drawn
 
 
 def test_what_is_kept_wrongly_costs_the_picture_alone():
@@ -144,13 +172,14 @@ def test_what_is_kept_wrongly_costs_the_picture_alone():
     spec = {"mark": "point", "data": {"values": []}}
     with draw.remembering({}) as known:
         page.render(run)
-        draw.png(spec)
+        draw.svg_file(spec)
     deep = "<g>" * 5000 + "</g>" * 5000
-    for text in ("<svg/>", f'<svg width="1" height="1">{deep}</svg>', "?", "é"):
+    for text in ("<svg/>", f'<svg width="1" height="1">{deep}</svg>', "?", "é", "\ud800"):
         with draw.remembering(dict.fromkeys(known, text)):
             assert "<h1" in page.render(run)
             with pytest.raises(draw.CannotDrawError):
-                draw.png(spec)
+                draw.svg_file(spec)
+            assert draw.png(spec).startswith(b"\x89PNG")
     with draw.remembering({}), pytest.raises(draw.CannotDrawError):
         draw.svg({"mark": object()}, "p1", "no JSON")
 

@@ -103,7 +103,9 @@ def svg_file(spec: Spec) -> str:
 
 def png(spec: Spec) -> bytes:
     """Return a picture as a PNG on white, sharp on fine screens; raises CannotDrawError."""
-    drawn = svg_file(spec)
+    # What a store says never reaches native code, which nothing saves from a crash.
+    with remembering({}):
+        drawn = svg_file(spec)
     with _drawing() as vega:
         return bytes(vega.svg_to_png(drawn, scale=2))
 
@@ -124,8 +126,10 @@ def _drawn(spec: Spec) -> ElementTree.Element:
     """Return what the library drew; its ids, which count on from picture to picture, from 1."""
     try:
         root = ElementTree.fromstring(_text(spec))
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, ValueError) as error:
         raise CannotDrawError(str(error)) from error
+    if root.tag != f"{_SVG}svg":
+        raise CannotDrawError(f"{root.tag} is no picture")
     names = {found: f"clip{n}" for n, found in enumerate(_ids(root), start=1)}
     for element in root.iter():
         for key, value in element.attrib.items():
@@ -163,7 +167,7 @@ def _take(element: ElementTree.Element, name: str) -> None:
     told = element.get("aria-label") if element.get("role") == "graphics-symbol" else None
     kept = {}
     for key, value in element.attrib.items():
-        if key in _ATTRIBUTES and _USUAL.get(key) != value:
+        if key in _ATTRIBUTES and _USUAL.get(key) != value and _stays(value):
             kept[key] = _LOCAL.sub(rf"url(#{name}-\1)", _DIGITS.sub(_short, value))
     if "id" in kept:
         kept["id"] = f"{name}-{kept['id']}"
@@ -188,6 +192,11 @@ def _take(element: ElementTree.Element, name: str) -> None:
             element[place] = child[0]
     if element.tag == "g":
         _say_once(element)
+
+
+def _stays(value: str) -> bool:
+    """Return whether a value names nothing outside its picture."""
+    return _LOCAL.fullmatch(value) is not None or not ("url(" in value.lower() or "\\" in value)
 
 
 def _draws_nothing(element: ElementTree.Element) -> bool:
