@@ -201,24 +201,6 @@ class TestBlocks:
         assert peak < 1e9
 
 
-@pytest.mark.slow
-def test_is_five_times_as_fast_as_one_permutation_after_the_other():
-    draw = np.random.default_rng(14)
-    x, y = (draw.normal(size=(2000, 64)).astype(np.float32) for _ in range(2))
-    both = np.concatenate([x, y])
-    started = time.perf_counter()
-    squares = (both**2).sum(1)
-    kernel = np.exp(-(squares[:, None] + squares - 2 * both @ both.T) / 128)
-    for _ in range(5):  # of 100
-        order = draw.permutation(4000)
-        a, b = order[:2000], order[2000:]
-        kernel[np.ix_(a, a)].mean() + kernel[np.ix_(b, b)].mean() - 2 * kernel[np.ix_(a, b)].mean()
-    plain = 20 * (time.perf_counter() - started)
-    started = time.perf_counter()
-    kernel_two_sample(x, y, permutations=100)  # all eight kernels
-    assert time.perf_counter() - started < plain / 5
-
-
 class TestInvalidInput:
     @pytest.mark.parametrize(
         "wrong", [[[]], [[math.nan]], [[math.inf]], [1.0], [["a"]], [[1e300]]], ids=repr

@@ -14,6 +14,7 @@ import platform
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -191,6 +192,33 @@ def tables(folder: Path) -> Iterator[Ratio]:
         yield in_turns(what, lambda: seconds(sys.executable), lambda: seconds(theirs), 3)
 
 
+def kernel(_: Path) -> Iterator[Ratio]:
+    """The kernel two-sample test beside one kernel, one permutation after the other."""
+    from modelchecks.stats import kernel_two_sample
+
+    draw = np.random.default_rng(14)
+    x, y = (draw.normal(size=(2000, 64)).astype(np.float32) for _ in range(2))
+    both = np.concatenate([x, y])
+
+    def ours() -> float:
+        started = time.perf_counter()
+        kernel_two_sample(x, y, permutations=100)
+        return time.perf_counter() - started
+
+    def theirs() -> float:
+        started = time.perf_counter()
+        squares = (both**2).sum(1)
+        pairs = np.exp(-(squares[:, None] + squares - 2 * both @ both.T) / 128)
+        for _ in range(100):
+            order = draw.permutation(4000)
+            a, b = order[:2000], order[2000:]
+            pairs[np.ix_(a, a)].mean() + pairs[np.ix_(b, b)].mean() - 2 * pairs[np.ix_(a, b)].mean()
+        return time.perf_counter() - started
+
+    what = "kernel test, 2 x 2,000 rows, 8 kernels, 100 permutations / one kernel, one by one"
+    yield in_turns(what, ours, theirs, 3, "0.2")
+
+
 PARTS: dict[str, Callable[[Path], Iterator[Ratio]]] = {
     "doors": doors,
     "engine": passes,
@@ -198,6 +226,7 @@ PARTS: dict[str, Callable[[Path], Iterator[Ratio]]] = {
     "deepchecks": deepchecks,
     "memory": memory,
     "tables": tables,
+    "kernel": kernel,
 }
 
 
