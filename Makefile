@@ -48,7 +48,7 @@ wheel: $(STAMP)  ## build the wheel and try it away from the source tree
 	$(BIN)/python .github/scripts/try_wheel.py dist
 
 # Evidently and NannyML pin other versions: OPPONENTS=/path/to/python of an environment with them.
-bench: $(STAMP)  ## ratios on this machine, a quarter of an hour; PARTS="doors engine" for some
+bench: $(STAMP)  ## ratios on this machine, half an hour; PARTS="doors engine" for some
 	$(BIN)/python tests/benchmarks/bench.py $(PARTS)
 
 mutants: $(STAMP)  ## mutate what decides; half an hour, and what survives is listed

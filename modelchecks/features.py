@@ -56,10 +56,6 @@ def _once(compute: Callable[[Images], NDArray[Any]]) -> Callable[[Images], NDArr
 @_once
 def _grey(images: Images) -> NDArray[np.float32]:
     """Return luminance (n, height, width) in [0, 1]; an alpha channel is left out."""
-    return _luminance(images)
-
-
-def _luminance(images: Images) -> NDArray[np.float32]:
     scale = np.float32(1 / np.iinfo(images.dtype).max) if images.dtype.kind in "ui" else 1.0
     if images.shape[3] < 3:
         grey = images[..., 0]
