@@ -43,7 +43,9 @@ class Arrays:
                 f"{images} has shape {shape}; images are (n, height, width[, channels])"
             )
         if 0 in shape[1:]:
-            raise EvidenceError(f"{images} has shape {shape}: its images have no pixels")
+            raise EvidenceError(
+                f"{images} has shape {shape}: its images have no pixels; save them again"
+            )
         if labels is not None:
             found = _open(labels)
             if found.shape != shape[:1] or found.dtype.kind not in "iu":
